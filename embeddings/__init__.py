@@ -1,0 +1,1 @@
+"""Text in, numbers out: knows no stories, no SQL and no HTTP."""

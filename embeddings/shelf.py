@@ -1,0 +1,132 @@
+"""The vectors in memory: rows that grow, so that any two of them can be compared in bulk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy import sparse
+
+from embeddings.terms import FIELDS
+from embeddings.text import TERM_BITS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from embeddings.vectors import ArticleVectors
+
+    Rows = npt.NDArray[np.intp]
+
+
+class Column:
+    """A one- or two-dimensional array that grows at its end, doubling its room."""
+
+    def __init__(self, dtype: npt.DTypeLike, width: int | None = None) -> None:
+        shape = (1024,) if width is None else (1024, width)
+        self._room = np.zeros(shape, dtype=dtype)
+        self._length = 0
+
+    def __len__(self) -> int:
+        return self._length
+
+    @property
+    def values(self) -> npt.NDArray[np.generic]:
+        """The rows written so far (a view)."""
+        return self._room[: self._length]
+
+    def extend(self, rows: npt.NDArray[np.generic]) -> None:
+        """Append `rows`."""
+        needed = self._length + len(rows)
+        if needed > len(self._room):
+            room = np.zeros((max(needed, 2 * len(self._room)), *self._room.shape[1:]), dtype=self._room.dtype)
+            room[: self._length] = self.values
+            self._room = room
+        self._room[self._length : needed] = rows
+        self._length = needed
+
+    def truncate(self, length: int) -> None:
+        """Forget every row from `length` on."""
+        self._length = min(self._length, length)
+
+
+class SparseColumn:
+    """Sparse rows that grow at the end; gathered into a compressed matrix for bulk products."""
+
+    def __init__(self) -> None:
+        self._ids = Column(np.int32)
+        self._weights = Column(np.float16)
+        self._ends = Column(np.int64)
+        self._ends.extend(np.zeros(1, dtype=np.int64))
+
+    def extend(self, ids: Sequence[npt.NDArray[np.int32]], weights: Sequence[npt.NDArray[np.float32]]) -> None:
+        """Append one sparse row for each pair of arrays (sorted identities, weights)."""
+        lengths = np.cumsum([len(row) for row in ids])
+        self._ids.extend(np.concatenate(ids))
+        self._weights.extend(np.concatenate(weights))
+        self._ends.extend(self._ends.values[-1] + lengths)
+
+    def truncate(self, length: int) -> None:
+        """Forget every row from `length` on."""
+        end = int(self._ends.values[length])
+        self._ids.truncate(end)
+        self._weights.truncate(end)
+        self._ends.truncate(length + 1)
+
+    def row(self, row: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return identities and weights of one row."""
+        start, end = self._ends.values[row], self._ends.values[row + 1]
+        return self._ids.values[start:end], self._weights.values[start:end].astype(np.float32)
+
+    def gather(self, rows: Rows) -> sparse.csr_matrix:
+        """Return the given rows as a float32 matrix with one column a term identity."""
+        starts, ends = self._ends.values[rows], self._ends.values[rows + 1]
+        lengths = ends - starts
+        indptr = np.concatenate([[0], np.cumsum(lengths)])
+        positions = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - starts, lengths)
+        matrix = sparse.csr_matrix(
+            (self._weights.values[positions].astype(np.float32), self._ids.values[positions], indptr),
+            shape=(len(rows), TERM_BITS + 1),
+            copy=False,
+        )
+        matrix.has_canonical_format = True
+        return matrix
+
+
+class Shelf:
+    """The vectors, times and outlets of many articles, addressed by row number."""
+
+    def __init__(self, dimension: int) -> None:
+        self.dimension = dimension
+        self.codes = Column(np.int8, dimension)
+        self.hours = Column(np.float64)
+        self.outlets = Column(np.int64)
+        self.terms = {name: SparseColumn() for name in FIELDS}
+
+    def __len__(self) -> int:
+        return len(self.hours)
+
+    def extend(
+        self, vectors: Sequence[ArticleVectors], hours: Sequence[float], outlets: Sequence[int]
+    ) -> range:
+        """Append articles (hours since the epoch, outlet identities) and return their row numbers."""
+        start = len(self)
+        if vectors:
+            self.codes.extend(np.stack([vector.codes for vector in vectors]))
+            self.hours.extend(np.asarray(hours, dtype=np.float64))
+            self.outlets.extend(np.asarray(outlets, dtype=np.int64))
+            for name, column in self.terms.items():
+                column.extend(
+                    [vector.terms[name].ids for vector in vectors],
+                    [vector.terms[name].weights for vector in vectors],
+                )
+        return range(start, len(self))
+
+    def truncate(self, length: int) -> None:
+        """Forget every row from `length` on."""
+        self.codes.truncate(length)
+        self.hours.truncate(length)
+        self.outlets.truncate(length)
+        for column in self.terms.values():
+            column.truncate(length)

@@ -1,0 +1,1 @@
+"""Sample articles for the demo: invented Indonesian news with gold event, story and copy labels."""

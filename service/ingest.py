@@ -1,0 +1,518 @@
+"""The road of a batch: exact copies, candidates, copies, clusters, stories, one commit, then the index.
+
+`ingest` is the use case and reads top to bottom; every decision on the way is a pure function elsewhere. It runs on
+the writer thread, which alone owns the window.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ulid import ULID
+
+from embeddings.similarity import FEATURES, pair_features
+from embeddings.text import fingerprint, lower, normalise, words
+from embeddings.vectors import ArticleVectors, vectorise
+from service.assign import Choice, Voice, choose, event_rule, story_rule
+from service.copies import near_copy, relation, text_shingles
+from service.model import ID_PREFIXES, Article, Outcome, Placement, Reason
+from service.store import write
+from service.stories import across_time
+from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+    from sqlalchemy import Connection, Engine, RowMapping
+
+    from embeddings.encoder import Encoder
+    from embeddings.similarity import PairModel
+    from embeddings.terms import Background
+    from service.window import Window
+
+ALONE_LABELS = frozenset({"roundup", "live"})
+ONE_DAY_LABELS = frozenset({"schedule", "price"})
+MIN_COPY_COSINE = 0.5
+MAX_COPY_CHECKS = 4
+_WHOLE = FEATURES.index("whole_cosine")
+_CONFLICT = FEATURES.index("number_conflict")
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Everything learned: encoder, background and the two pair models."""
+
+    encoder: Encoder
+    background: Background
+    event: PairModel
+    story: PairModel
+
+    @property
+    def name(self) -> str:
+        """What decided, for the record."""
+        return f"{self.encoder.name}+{self.event.name}+{self.story.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """The two knobs: probability from which an article joins a cluster, and a cluster a story."""
+
+    event: float
+    story: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """An article with all that can be computed without looking at any other."""
+
+    article: Article
+    fingerprint: bytes
+    vectors: ArticleVectors
+
+
+@dataclass(slots=True)
+class _Draft:
+    """One new article on its way to a placement."""
+
+    position: int
+    prepared: Prepared
+    id: str
+    row: int | None = None
+    cluster: int = -1
+    opens: bool = False
+    copy_of: str | None = None
+    copy_text_of: int | None = None
+    similarity: float | None = None
+    same_publisher: bool = True
+    exact: bool = False
+    reason: Reason | None = None
+    story_reason: Reason | None = None
+    cluster_id: str = ""
+    story_id: str = ""
+
+
+@dataclass(slots=True)
+class _Candidates:
+    """The candidate pairs of a batch: for each row a slice of these parallel arrays."""
+
+    rows: npt.NDArray[np.intp]
+    features: npt.NDArray[np.float64]
+    probability: npt.NDArray[np.float64]
+    bounds: dict[int, slice] = field(default_factory=dict)
+
+
+Stage = Callable[[str], None]
+
+
+def prepare_vectors(models: Models, articles: Sequence[Article]) -> list[Prepared]:
+    """Compute fingerprints and vectors of clean articles; touches nothing shared."""
+    texts = [(normalise(article.title), normalise(article.text)) for article in articles]
+    return [
+        Prepared(article, fingerprint(lower(words(title)), lower(words(text))), vector)
+        for article, (title, text), vector in zip(
+            articles, texts, vectorise(models.encoder, models.background, texts), strict=True
+        )
+    ]
+
+
+def batches(prepared: Sequence[Prepared], size: int) -> list[list[int]]:
+    """Cut positions into runs of at most `size` in which no identity occurs twice, so that repeats meet the stored."""
+    runs: list[list[int]] = []
+    seen: set[str] = set()
+    for position, item in enumerate(prepared):
+        keys = {f"id {item.article.external_id}", f"url {item.article.url_key}"} - {"id None", "url None"}
+        if not runs or len(runs[-1]) >= size or keys & seen:
+            runs.append([])
+            seen = set()
+        runs[-1].append(position)
+        seen |= keys
+    return runs
+
+
+def ingest(
+    engine: Engine,
+    window: Window,
+    models: Models,
+    cuts: Cuts,
+    batch: Sequence[Prepared],
+    *,
+    now_us: int,
+    stage: Stage = lambda _name: None,
+) -> list[Outcome]:
+    """Decide and store a batch without repeated identities, and answer in order.
+
+    Everything is written in one transaction; the index hears of it after the commit. When this raises, nothing is
+    stored and the window must be rebuilt.
+    """
+    with engine.begin() as connection:
+        known = _known(connection, batch)
+        outcomes: dict[int, Outcome] = {}
+        revised_rows: list[int] = []
+        for position, row in known.items():
+            outcomes[position], new_row = _again(connection, window, batch[position], row)
+            revised_rows += [] if new_row is None else [new_row]
+        drafts = [
+            _Draft(position, prepared, ID_PREFIXES["article"] + str(ULID()))
+            for position, prepared in enumerate(batch)
+            if position not in known
+        ]
+        _mark_exact_copies(connection, drafts)
+        compared = [draft for draft in drafts if not draft.exact]
+        stage("prepare")
+        _shelve(window, compared)
+        candidates = _candidates(window, models.event, [draft.row for draft in compared if draft.row is not None])
+        stage("search")
+        _decide_clusters(connection, window, models, cuts, compared, candidates)
+        heads = [draft for draft in compared if draft.opens]
+        _decide_stories(window, models, cuts, heads)
+        _settle_exact_copies(window, drafts, models.name)
+        stage("choose")
+        created = [_outcome(draft) for draft in drafts]
+        write.insert_outcomes(connection, created, [draft.prepared.fingerprint for draft in drafts])
+        write.insert_vectors(
+            connection,
+            [write.NewVector(draft.id, draft.opens, draft.prepared.vectors.to_bytes()) for draft in compared],
+        )
+        touched = [outcome.placement.cluster_id for outcome in (*created, *outcomes.values())]
+        write.refresh_counts(connection, touched, now_us)
+    stage("commit")
+    window.articles.add_dense([draft.row for draft in compared if draft.row is not None] + revised_rows)
+    window.heads.add_dense(
+        [draft.row for draft in heads if draft.row is not None]
+        + [row for row in revised_rows if row in window.heads]
+    )
+    stage("index")
+    outcomes |= {draft.position: outcome for draft, outcome in zip(drafts, created, strict=True)}
+    return [outcomes[position] for position in range(len(batch))]
+
+
+def flags_of(labels: Sequence[str]) -> int:
+    """Return the window flags that an article's labels ask for."""
+    alone = STANDS_ALONE if ALONE_LABELS & set(labels) else 0
+    return alone | (ONE_DAY_ONLY if ONE_DAY_LABELS & set(labels) else 0)
+
+
+def outlet_id(source: str) -> int:
+    """Return the number an outlet has on the shelf."""
+    return zlib.crc32(source.encode("utf-8", "surrogatepass"))
+
+
+# --- articles seen before ---------------------------------------------------------------------------------------------
+
+
+def _known(connection: Connection, batch: Sequence[Prepared]) -> dict[int, RowMapping]:
+    """Return, by position, the stored article each item is a repetition of."""
+    external = [item.article.external_id for item in batch if item.article.external_id is not None]
+    urls = [item.article.url_key for item in batch if item.article.url_key is not None]
+    found = write.find_known(connection, external, urls)
+    by_external = {row["external_id"]: row for row in found if row["external_id"] is not None}
+    by_url = {row["url_key"]: row for row in found if row["url_key"] is not None}
+    known = {}
+    for position, item in enumerate(batch):
+        article = item.article
+        row = by_external.get(article.external_id) if article.external_id else None
+        if row is None and article.url_key in by_url:
+            row = by_url[article.url_key]
+        if row is not None:
+            known[position] = row
+    return known
+
+
+def _again(
+    connection: Connection, window: Window, item: Prepared, row: RowMapping
+) -> tuple[Outcome, int | None]:
+    """Answer for an article posted again; an edited one keeps its ID and place and gets a new revision."""
+    if item.article.title == row["title"] and item.article.text == row["text"]:
+        return write.outcome_of(row), None
+    write.revise(connection, row, item.article, item.fingerprint)
+    write.replace_vector(connection, row, item.vectors.to_bytes())
+    old = window.row_of(row["id"])
+    was_head = old is not None and old in window.heads
+    if old is not None:
+        window.forget(old)
+    entry = Entry(
+        row["id"],
+        item.vectors,
+        item.article.event_us,
+        outlet_id(item.article.source),
+        flags_of(item.article.labels),
+    )
+    (new,) = window.shelve([entry])
+    cluster = window.cluster_number(row["cluster_id"])
+    window.place(new, cluster, is_copy=row["copy_of"] is not None)
+    window.articles.add_terms(new)
+    if was_head:
+        window.heads.add_terms(new)
+    stored = write.find_article(connection, row["id"])
+    assert stored is not None
+    return write.outcome_of(stored, "revised"), new
+
+
+# --- copies -----------------------------------------------------------------------------------------------------------
+
+
+def _mark_exact_copies(connection: Connection, drafts: Sequence[_Draft]) -> None:
+    """Find the drafts whose text the store, or an earlier draft, holds already."""
+    stored = write.find_texts(connection, [draft.prepared.fingerprint for draft in drafts])
+    first: dict[bytes, _Draft] = {}
+    for draft in drafts:
+        print_ = draft.prepared.fingerprint
+        if print_ in stored:
+            row = stored[print_]
+            draft.exact = True
+            draft.copy_of = row["copy_of"] or row["id"]
+            draft.same_publisher = row["publisher"] == draft.prepared.article.publisher
+            draft.cluster_id, draft.story_id = row["cluster_id"], row["story_id"]
+        elif print_ in first:
+            draft.exact = True
+            draft.copy_text_of = first[print_].position
+        else:
+            first[print_] = draft
+
+
+def _settle_exact_copies(window: Window, drafts: Sequence[_Draft], model: str) -> None:
+    """Give exact copies the place of their original, and every draft the IDs of its groups."""
+    by_position = {draft.position: draft for draft in drafts}
+    for draft in drafts:
+        if draft.exact and draft.copy_text_of is not None:
+            original = by_position[draft.copy_text_of]
+            draft.copy_of = original.copy_of or original.id
+            draft.same_publisher = original.prepared.article.publisher == draft.prepared.article.publisher
+            draft.cluster_id, draft.story_id = original.cluster_id, original.story_id
+        elif not draft.exact:
+            draft.cluster_id = window.cluster_ids[draft.cluster]
+            draft.story_id = window.story_ids[window.story_of[draft.cluster]]
+        if draft.exact:
+            draft.similarity = 1.0
+            draft.reason = Reason("copy", 1.0, 1.0, draft.copy_of, None, {"same_words": 1.0}, model)
+
+
+def _find_copy(
+    draft: _Draft, found: slice, candidates: _Candidates, texts: _Texts, cut: float
+) -> tuple[int, float] | None:
+    """Return row and similarity of the article this one repeats, or None."""
+    whole = candidates.features[found, _WHOLE]
+    likely = (
+        (whole >= MIN_COPY_COSINE)
+        & (candidates.probability[found] >= cut)
+        & (candidates.features[found, _CONFLICT] == 0)
+    )
+    order = np.lexsort((candidates.rows[found], -whole))
+    best: tuple[int, float] | None = None
+    for place in [place for place in order if likely[place]][:MAX_COPY_CHECKS]:
+        row = int(candidates.rows[found][place])
+        copy = near_copy(texts.shingles(row), texts.own_shingles(draft))
+        if copy is not None and (best is None or copy.similarity > best[1]):
+            best = (row, copy.similarity)
+    return best
+
+
+class _Texts:
+    """Shingles of the articles a batch may repeat, read from the store once and only when asked for."""
+
+    def __init__(self, connection: Connection, window: Window, drafts: Sequence[_Draft]) -> None:
+        self._connection = connection
+        self._window = window
+        self._drafts = {draft.row: draft for draft in drafts}
+        self._shingles: dict[int, npt.NDArray[np.int64]] = {}
+        self._stored: dict[int, RowMapping] = {}
+
+    def load(self, rows: Sequence[int]) -> None:
+        """Read the texts of stored rows in one go."""
+        ids = {self._window.article_id(row): row for row in rows if row not in self._drafts}
+        for article_id, text in write.texts_of(self._connection, list(ids)).items():
+            self._stored[ids[article_id]] = text
+
+    def shingles(self, row: int) -> npt.NDArray[np.int64]:
+        """Return the shingles of the article at `row`."""
+        if row not in self._shingles:
+            draft = self._drafts.get(row)
+            text = self._stored[row]["text"] if draft is None else draft.prepared.article.text
+            self._shingles[row] = text_shingles(text)
+        return self._shingles[row]
+
+    def own_shingles(self, draft: _Draft) -> npt.NDArray[np.int64]:
+        """Return the shingles of a draft."""
+        assert draft.row is not None
+        return self.shingles(draft.row)
+
+    def original(self, row: int) -> tuple[str, str]:
+        """Return ID of the first text behind `row` and the publisher of `row`."""
+        draft = self._drafts.get(row)
+        if draft is not None:
+            return draft.copy_of or draft.id, draft.prepared.article.publisher
+        stored = self._stored[row]
+        return stored["copy_of"] or stored["id"], stored["publisher"]
+
+
+# --- candidates -------------------------------------------------------------------------------------------------------
+
+
+def _shelve(window: Window, drafts: Sequence[_Draft]) -> None:
+    entries = [
+        Entry(
+            draft.id,
+            draft.prepared.vectors,
+            draft.prepared.article.event_us,
+            outlet_id(draft.prepared.article.source),
+            flags_of(draft.prepared.article.labels),
+        )
+        for draft in drafts
+    ]
+    for draft, row in zip(drafts, window.shelve(entries), strict=True):
+        draft.row = row
+
+
+def _candidates(window: Window, model: PairModel, rows: Sequence[int]) -> _Candidates:
+    """Return, for each row, the earlier articles it may share an event with; the rows join the term index."""
+    near = window.articles.by_dense(rows, rows) if rows else []
+    found: list[npt.NDArray[np.intp]] = []
+    for row, dense in zip(rows, near, strict=True):
+        alike = np.union1d(dense, window.articles.by_terms(row))
+        window.articles.add_terms(row)
+        found.append(alike[[_may_meet(window, row, int(other)) for other in alike]] if len(alike) else alike)
+    return _pairs(window, model, rows, found)
+
+
+def _pairs(
+    window: Window, model: PairModel, rows: Sequence[int], found: Sequence[npt.NDArray[np.intp]]
+) -> _Candidates:
+    lengths = [len(part) for part in found]
+    right = np.concatenate([*found, np.zeros(0, dtype=np.intp)]).astype(np.intp)
+    left = np.repeat(np.asarray(rows, dtype=np.intp), lengths)
+    features = pair_features(window.shelf, left, right)
+    ends = np.cumsum([0, *lengths])
+    bounds = {row: slice(int(ends[i]), int(ends[i + 1])) for i, row in enumerate(rows)}
+    return _Candidates(right, features, model.probability(features), bounds)
+
+
+def _may_meet(window: Window, row: int, other: int) -> bool:
+    flags = window.flags_at(row) | window.flags_at(other)
+    return not flags & ONE_DAY_ONLY or window.day_at(row) == window.day_at(other)
+
+
+# --- clusters and stories ---------------------------------------------------------------------------------------------
+
+
+def _decide_clusters(
+    connection: Connection,
+    window: Window,
+    models: Models,
+    cuts: Cuts,
+    drafts: Sequence[_Draft],
+    candidates: _Candidates,
+) -> None:
+    texts = _Texts(connection, window, drafts)
+    likely = (candidates.features[:, _WHOLE] >= MIN_COPY_COSINE) & (candidates.probability >= cuts.event)
+    texts.load([int(row) for row in np.unique(candidates.rows[likely])])
+    rule = event_rule(cuts.event)
+    for draft in drafts:
+        assert draft.row is not None
+        found = candidates.bounds[draft.row]
+        copied = _find_copy(draft, found, candidates, texts, cuts.event)
+        if copied is not None:
+            row, draft.similarity = copied
+            draft.copy_of, publisher = texts.original(row)
+            draft.same_publisher = publisher == draft.prepared.article.publisher
+            draft.cluster = window.cluster_at(row)
+            window.place(draft.row, draft.cluster, is_copy=True)
+            evidence = _evidence(candidates, found, row)
+            draft.reason = Reason("copy", draft.similarity, rule.cut, draft.copy_of, None, evidence, models.name)
+            continue
+        voices = _voices(window, draft.row, candidates, found)
+        choice = choose(voices, lambda group: window.sizes[group], rule)
+        draft.opens = choice.group is None
+        draft.cluster = (
+            window.open_cluster(ID_PREFIXES["cluster"] + str(ULID()), -1) if choice.group is None else choice.group
+        )
+        window.place(draft.row, draft.cluster, is_copy=False)
+        draft.reason = _reason(window, choice, rule.cut, models.name, candidates, found, window.cluster_ids)
+
+
+def _voices(window: Window, row: int, candidates: _Candidates, found: slice) -> list[Voice]:
+    if window.flags_at(row) & STANDS_ALONE:
+        return []
+    return [
+        Voice(int(other), window.cluster_at(int(other)), float(probability))
+        for other, probability in zip(candidates.rows[found], candidates.probability[found], strict=True)
+        if not window.flags_at(int(other)) & (IS_COPY | STANDS_ALONE)
+    ]
+
+
+def _decide_stories(window: Window, models: Models, cuts: Cuts, heads: Sequence[_Draft]) -> None:
+    """Give each new cluster a story: one it continues, or its own."""
+    rows = [draft.row for draft in heads if draft.row is not None]
+    near = window.heads.by_dense(rows, rows) if rows else []
+    found = []
+    for row, dense in zip(rows, near, strict=True):
+        found.append(np.union1d(dense, window.heads.by_terms(row)))
+        window.heads.add_terms(row)
+    candidates = _pairs(window, models.story, rows, found)
+    hours = np.asarray(window.shelf.hours.values, dtype=np.float64)
+    own = np.repeat(np.asarray(rows, dtype=np.intp), [len(part) for part in found])
+    candidates.probability = across_time(
+        candidates.probability, np.abs(hours[own] - hours[candidates.rows]) / 24
+    )
+    rule = story_rule(cuts.story)
+    for draft in heads:
+        assert draft.row is not None
+        bounds = candidates.bounds[draft.row]
+        voices = [
+            replace(voice, group=window.story_of[voice.group])
+            for voice in _voices(window, draft.row, candidates, bounds)
+        ]
+        choice = choose(voices, lambda _story: 1, rule)
+        story = window.open_story(ID_PREFIXES["story"] + str(ULID())) if choice.group is None else choice.group
+        window.story_of[draft.cluster] = story
+        draft.story_reason = _reason(window, choice, rule.cut, models.name, candidates, bounds, window.story_ids)
+
+
+def _reason(
+    window: Window,
+    choice: Choice,
+    cut: float,
+    model: str,
+    candidates: _Candidates,
+    found: slice,
+    names: Sequence[str],
+) -> Reason:
+    nearest = choice.nearest
+    return Reason(
+        "opened" if choice.group is None else "joined",
+        choice.support,
+        cut,
+        None if nearest is None else window.article_id(nearest.row),
+        None if choice.runner_up is None else names[choice.runner_up],
+        {} if nearest is None else _evidence(candidates, found, nearest.row),
+        model,
+    )
+
+
+def _evidence(candidates: _Candidates, found: slice, row: int) -> dict[str, float]:
+    place = int(np.flatnonzero(candidates.rows[found] == row)[0])
+    return {
+        name: round(float(value), 4)
+        for name, value in zip(FEATURES, candidates.features[found][place], strict=True)
+    }
+
+
+def _outcome(draft: _Draft) -> Outcome:
+    assert draft.reason is not None
+    placement = Placement(
+        relation="original"
+        if draft.copy_of is None
+        else relation(exact=draft.exact, same_publisher=draft.same_publisher),
+        copy_of=draft.copy_of,
+        similarity=draft.similarity,
+        cluster_id=draft.cluster_id,
+        story_id=draft.story_id,
+        cluster_created=draft.opens,
+        reason=draft.reason,
+        story_reason=draft.story_reason,
+    )
+    return Outcome(draft.id, "created", draft.prepared.article, placement)

@@ -1,0 +1,1 @@
+"""All SQL: tables, connections, what is written and what is read."""

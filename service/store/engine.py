@@ -1,0 +1,101 @@
+"""Connections: one writer, many readers, every pragma asserted, one process a folder."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, create_engine, event
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+FILE = "benang.db"
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class FolderInUseError(RuntimeError):
+    """Another process owns the data folder."""
+
+
+@contextmanager
+def own_folder(folder: Path) -> Iterator[None]:
+    """Own `folder` for writing until the block ends; the system frees the lock when the process dies.
+
+    Raises:
+        FolderInUseError: another process owns it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise FolderInUseError(
+                f"Another benang process writes to {folder}. Stop it, or send requests to it instead."
+            ) from error
+        yield
+    finally:
+        os.close(handle)
+
+
+def writer_engine(folder: Path) -> Engine:
+    """Return the engine of the one writer: durable at every commit, locked from the first statement."""
+    engine = create_engine(f"sqlite:///{folder / FILE}", hide_parameters=True)
+    _prepare(
+        engine,
+        begin="BEGIN IMMEDIATE",
+        pragmas={"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000},
+    )
+    return engine
+
+
+def reader_engine(folder: Path) -> Engine:
+    """Return an engine whose connections cannot write."""
+    engine = create_engine(f"sqlite:///{folder / FILE}", hide_parameters=True, pool_size=8)
+    _prepare(engine, begin="BEGIN", pragmas={"query_only": 1, "busy_timeout": 10_000})
+    return engine
+
+
+def _prepare(engine: Engine, *, begin: str, pragmas: dict[str, str | int]) -> None:
+    @event.listens_for(engine, "connect")
+    def on_connect(connection: Any, _record: object) -> None:
+        # The driver's own BEGIN comes too late for reads and not at all for DDL; we send ours below.
+        connection.isolation_level = None
+        for name, value in pragmas.items():
+            connection.execute(f"PRAGMA {name}={value}")
+            got = connection.execute(f"PRAGMA {name}").fetchone()[0]
+            if got != value:
+                raise RuntimeError(f"SQLite refused PRAGMA {name}={value} (it says {got!r})")
+
+    @event.listens_for(engine, "begin")
+    def on_begin(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the schema to this version, in one transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def schema_is_current(engine: Engine) -> bool:
+    """Say whether the store has the schema this version writes."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == (
+            ScriptDirectory.from_config(config).get_current_head()
+        )

@@ -1,0 +1,266 @@
+"""What the API reads of clusters and stories."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import exists, func, select, tuple_
+
+from service.errors import NotFound
+from service.store.cursor import Cursor
+from service.store.read import REPORT, report_row, rfc3339
+from service.store.tables import articles, clusters, stories
+from service.timeline import new_terms, representative, top_terms
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Row, Table
+
+MAX_MEMBERS = 500
+MAX_REPORTS = 100
+MAX_CLUSTERS = 200
+
+
+@dataclass(frozen=True, slots=True)
+class GroupFilter:
+    """Which clusters or stories a list holds: those with reports at `from_us` or later and before `to_us`."""
+
+    q: str | None = None
+    source: str | None = None
+    from_us: int | None = None
+    to_us: int | None = None
+    updated_from_us: int | None = None
+    min_sources: int | None = None
+    story_id: str | None = None
+
+
+def list_clusters(
+    connection: Connection, wanted: GroupFilter, *, limit: int, cursor: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Read a page of clusters, the latest report first, and the cursor of the next page.
+
+    Raises:
+        Refused: The cursor is not one of ours.
+    """
+    rows, following = _page(connection, clusters, wanted, limit=limit, cursor=cursor)
+    return _cluster_rows(connection, rows), following
+
+
+def get_cluster(connection: Connection, cluster_id: str) -> dict[str, Any]:
+    """Read a cluster with its members in order of time, copies under what they repeat.
+
+    Raises:
+        NotFound: There is no such cluster.
+    """
+    row = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    members = _members(connection, [cluster_id], MAX_MEMBERS + 1)[cluster_id]
+    shown = members[:MAX_MEMBERS]
+    chosen, why = representative([member["relation"] for member in shown])
+    return {
+        **_cluster_rows(connection, [row])[0],
+        "representative_article_id": shown[chosen]["id"] if shown else None,
+        "representative_reason": why if shown else None,
+        "members": fold(shown),
+        "members_complete": len(members) <= MAX_MEMBERS,
+    }
+
+
+def list_stories(
+    connection: Connection, wanted: GroupFilter, *, limit: int, cursor: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Read a page of stories, the latest report first, and the cursor of the next page.
+
+    Raises:
+        Refused: The cursor is not one of ours.
+    """
+    rows, following = _page(connection, stories, wanted, limit=limit, cursor=cursor)
+    return _story_rows(connection, rows), following
+
+
+def get_story(connection: Connection, story_id: str) -> dict[str, Any]:
+    """Read a story with its clusters in order of time.
+
+    Raises:
+        NotFound: There is no such story.
+    """
+    story = _story(connection, story_id)
+    rows, complete = _events(connection, story_id)
+    return {
+        **_story_rows(connection, [story])[0],
+        "keywords": top_terms(row.title for row in rows),
+        "clusters": _cluster_rows(connection, rows),
+        "clusters_complete": complete,
+    }
+
+
+def get_timeline(connection: Connection, story_id: str) -> dict[str, Any]:
+    """Read a story as its events: who speaks for each, its reports, and what it adds to the earlier ones.
+
+    Raises:
+        NotFound: There is no such story.
+    """
+    story = _story(connection, story_id)
+    rows, complete = _events(connection, story_id)
+    members = _members(connection, [row.id for row in rows], MAX_REPORTS + 1)
+    told = [row for row in rows if members[row.id]]
+    news = new_terms([[member["title"] for member in members[row.id][:MAX_REPORTS]] for row in told])
+    return {
+        "story_id": story.id,
+        "title": story.title,
+        "events": [_event(row, members[row.id], terms) for row, terms in zip(told, news, strict=True)],
+        "events_complete": complete,
+    }
+
+
+def fold(reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put copies under the article they repeat, as far as it stands in the same list; order stays."""
+    parents = {report["id"]: report["copy_of"] for report in reports}
+    roots = [_root(report["id"], parents) for report in reports]
+    copies: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for report, root in zip(reports, roots, strict=True):
+        if report["id"] != root:
+            copies[root].append(report)
+    heads = [report for report, root in zip(reports, roots, strict=True) if report["id"] == root]
+    return [{**head, "copies": copies[head["id"]]} for head in heads]
+
+
+def _root(article_id: str, parents: dict[str, str | None]) -> str:
+    path = [article_id]
+    while (parent := parents[path[-1]]) is not None and parent in parents:
+        if parent in path:
+            # Damaged data: every member of the ring must name the same head.
+            return min(path[path.index(parent) :])
+        path.append(parent)
+    return path[-1]
+
+
+def _event(row: Row[Any], members: list[dict[str, Any]], terms: list[str]) -> dict[str, Any]:
+    shown = members[:MAX_REPORTS]
+    chosen, why = representative([member["relation"] for member in shown])
+    return {
+        "cluster_id": row.id,
+        "date": shown[0]["published_at"][:10],
+        "headline": shown[chosen]["title"],
+        "representative": shown[chosen],
+        "representative_reason": why,
+        "reports": fold(shown),
+        "reports_complete": len(members) <= MAX_REPORTS,
+        "article_count": row.article_count,
+        "copy_count": row.copy_count,
+        "independent_source_count": row.independent_source_count,
+        "new_terms": terms,
+    }
+
+
+def _story(connection: Connection, story_id: str) -> Row[Any]:
+    row = connection.execute(select(stories).where(stories.c.id == story_id)).one_or_none()
+    if row is None:
+        raise NotFound
+    return row
+
+
+def _events(connection: Connection, story_id: str) -> tuple[list[Row[Any]], bool]:
+    """Read the latest clusters of a story, in order of time, and whether these are all."""
+    rows = connection.execute(
+        select(clusters)
+        .where(clusters.c.story_id == story_id)
+        .order_by(clusters.c.first_published_us.desc(), clusters.c.seq.desc())
+        .limit(MAX_CLUSTERS + 1)
+    ).all()
+    return list(rows[:MAX_CLUSTERS][::-1]), len(rows) <= MAX_CLUSTERS
+
+
+def _members(connection: Connection, cluster_ids: Sequence[str], limit: int) -> dict[str, list[dict[str, Any]]]:
+    """Read the first `limit` articles of each cluster in order of time."""
+    key = (articles.c.published_us, articles.c.seq)
+    place = func.row_number().over(partition_by=articles.c.cluster_id, order_by=key).label("place")
+    ranked = select(*REPORT, place).where(articles.c.cluster_id.in_(cluster_ids)).subquery()
+    query = select(ranked).where(ranked.c.place <= limit).order_by(ranked.c.published_us, ranked.c.seq)
+    found: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in connection.execute(query):
+        found[row.cluster_id].append(report_row(row))
+    return found
+
+
+def _page(
+    connection: Connection, table: Table, wanted: GroupFilter, *, limit: int, cursor: str | None
+) -> tuple[list[Row[Any]], str | None]:
+    key = (table.c.last_published_us, table.c.seq)
+    query = select(table).where(*_conditions(table, wanted))
+    if cursor is not None:
+        after = Cursor.decode(cursor)
+        query = query.where(tuple_(*key) < tuple_(after.us, after.seq))
+    rows = connection.execute(query.order_by(*(column.desc() for column in key)).limit(limit + 1)).all()
+    page = list(rows[:limit])
+    following = Cursor(page[-1].last_published_us, page[-1].seq).encode() if len(rows) > limit else None
+    return page, following
+
+
+def _conditions(table: Table, wanted: GroupFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.q is not None:
+        yield table.c.title.icontains(wanted.q, autoescape=True)
+    if wanted.source is not None:
+        yield _reported_by(table, wanted.source)
+    if wanted.from_us is not None:
+        yield table.c.last_published_us >= wanted.from_us
+    if wanted.to_us is not None:
+        yield table.c.first_published_us < wanted.to_us
+    if wanted.updated_from_us is not None:
+        yield table.c.updated_us >= wanted.updated_from_us
+    if wanted.min_sources is not None:
+        yield table.c.independent_source_count >= wanted.min_sources
+    if wanted.story_id is not None:
+        yield table.c.story_id == wanted.story_id
+
+
+def _reported_by(table: Table, source: str) -> ColumnElement[bool]:
+    if table is clusters:
+        return exists().where(articles.c.cluster_id == clusters.c.id, articles.c.source == source)
+    inner = clusters.alias()
+    return exists().where(
+        inner.c.story_id == stories.c.id, articles.c.cluster_id == inner.c.id, articles.c.source == source
+    )
+
+
+def _cluster_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    sources = _sources(connection, articles.c.cluster_id, [row.id for row in rows])
+    return [{**_group(row, sources[row.id]), "story_id": row.story_id} for row in rows]
+
+
+def _story_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
+    sources = _sources(connection, clusters.c.story_id, [row.id for row in rows])
+    return [{**_group(row, sources[row.id]), "cluster_count": row.cluster_count} for row in rows]
+
+
+def _sources(connection: Connection, group: ColumnElement[str], ids: Sequence[str]) -> dict[str, Counter[str]]:
+    """Count the articles of each outlet in each group."""
+    query = (
+        select(group, articles.c.source, func.count())
+        .select_from(articles.join(clusters, clusters.c.id == articles.c.cluster_id))
+        .where(group.in_(ids))
+        .group_by(group, articles.c.source)
+    )
+    found: dict[str, Counter[str]] = defaultdict(Counter)
+    for group_id, source, count in connection.execute(query):
+        found[group_id][source] = count
+    return found
+
+
+def _group(row: Row[Any], sources: Counter[str]) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "title": row.title,
+        "article_count": row.article_count,
+        "copy_count": row.copy_count,
+        "source_count": len(sources),
+        "independent_source_count": row.independent_source_count,
+        "sources": sorted(sources, key=lambda source: (-sources[source], source)),
+        "first_published_at": rfc3339(row.first_published_us),
+        "last_published_at": rfc3339(row.last_published_us),
+        "updated_at": rfc3339(row.updated_us),
+    }

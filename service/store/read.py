@@ -1,0 +1,270 @@
+"""What the API reads of articles, and how rows become what it shows."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import exc, func, select, tuple_
+
+from service.errors import Gone, NotFound, StoreUnavailable
+from service.store.cursor import Cursor
+from service.store.tables import articles, clusters, revisions, stories, tombstones
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import ColumnElement, Connection, Engine, Row, Select
+
+MAX_REVISIONS = 20
+MAX_SOURCES = 50
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNREACHABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.DisconnectionError)
+
+REPORT = (
+    articles.c.seq,
+    articles.c.id,
+    articles.c.title,
+    articles.c.url,
+    articles.c.source,
+    articles.c.published_us,
+    articles.c.offset_minutes,
+    articles.c.precision,
+    articles.c.relation,
+    articles.c.copy_of,
+    articles.c.similarity,
+    articles.c.cluster_id,
+)
+_ROW = (
+    *REPORT,
+    articles.c.external_id,
+    articles.c.publisher,
+    articles.c.received_us,
+    articles.c.author,
+    articles.c.agency,
+    articles.c.language,
+    articles.c.labels,
+    articles.c.provisional,
+    articles.c.revision,
+    clusters.c.story_id,
+)
+_DETAIL = (
+    *_ROW,
+    articles.c.text,
+    articles.c.published_at_source,
+    articles.c.related,
+    articles.c.is_truncated,
+    articles.c.metadata,
+    articles.c.warnings,
+    articles.c.reason,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ArticleFilter:
+    """Which articles a list holds; times are `from_us` <= published < `to_us`."""
+
+    q: str | None = None
+    source: str | None = None
+    cluster_id: str | None = None
+    story_id: str | None = None
+    from_us: int | None = None
+    to_us: int | None = None
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """Lend a connection for one answer; every statement in it sees the same state.
+
+    Raises:
+        StoreUnavailable: The database does not answer.
+    """
+    try:
+        with engine.connect() as connection:
+            yield connection
+    except _UNREACHABLE as error:
+        raise StoreUnavailable from error
+
+
+def rfc3339(us: int, offset_minutes: int = 0) -> str:
+    """Write UTC microseconds as a time at an offset."""
+    zone = timezone(timedelta(minutes=offset_minutes)) if offset_minutes else UTC
+    return (_EPOCH + timedelta(microseconds=us)).astimezone(zone).isoformat()
+
+
+def get_article(connection: Connection, article_id: str) -> dict[str, Any]:
+    """Read one article with its assignment and its latest revisions.
+
+    Raises:
+        Gone: It was deleted.
+        NotFound: There never was one.
+    """
+    row = connection.execute(_joined(*_DETAIL).where(articles.c.id == article_id)).one_or_none()
+    if row is None:
+        raise missing(connection, article_id)
+    older = connection.execute(
+        select(revisions.c.revision, revisions.c.title, revisions.c.text, revisions.c.received_us)
+        .where(revisions.c.article_id == article_id)
+        .order_by(revisions.c.revision.desc())
+        .limit(MAX_REVISIONS)
+    )
+    return {
+        **article_row(row),
+        "text": row.text,
+        "published_at_source": row.published_at_source,
+        "related": json.loads(row.related),
+        "is_truncated": bool(row.is_truncated),
+        "metadata": json.loads(row._mapping["metadata"]),  # noqa: SLF001  a public name that looks private
+        "warnings": json.loads(row.warnings),
+        "probability": json.loads(row.reason)["probability"],
+        "revisions": [
+            {"revision": old.revision, "title": old.title, "text": old.text, "received_at": rfc3339(old.received_us)}
+            for old in older
+        ],
+    }
+
+
+def missing(connection: Connection, article_id: str) -> NotFound:
+    """Say why there is no such article."""
+    deleted = connection.execute(select(tombstones.c.id).where(tombstones.c.id == article_id)).one_or_none()
+    return NotFound() if deleted is None else Gone()
+
+
+def list_articles(
+    connection: Connection, wanted: ArticleFilter, *, limit: int, cursor: str | None = None
+) -> tuple[list[dict[str, Any]], str | None]:
+    """Read a page of articles, newest first, and the cursor of the next page.
+
+    Raises:
+        Refused: The cursor is not one of ours.
+    """
+    key = (articles.c.published_us, articles.c.seq)
+    query = _joined(*_ROW).where(*_conditions(wanted))
+    if cursor is not None:
+        after = Cursor.decode(cursor)
+        query = query.where(tuple_(*key) < tuple_(after.us, after.seq))
+    rows = connection.execute(query.order_by(*(column.desc() for column in key)).limit(limit + 1)).all()
+    page = rows[:limit]
+    following = Cursor(page[-1].published_us, page[-1].seq).encode() if len(rows) > limit else None
+    return [article_row(row) for row in page], following
+
+
+def get_explanation(connection: Connection, article_id: str) -> dict[str, Any]:
+    """Read why an article is in its cluster and the cluster in its story.
+
+    Raises:
+        NotFound: There is no such article; `Gone` when it was deleted.
+    """
+    columns = (
+        articles.c.id,
+        articles.c.relation,
+        articles.c.copy_of,
+        articles.c.cluster_id,
+        articles.c.reason,
+        clusters.c.story_id,
+        clusters.c.story_reason,
+    )
+    row = connection.execute(_joined(*columns).where(articles.c.id == article_id)).one_or_none()
+    if row is None:
+        raise missing(connection, article_id)
+    return {
+        "article_id": row.id,
+        "cluster_id": row.cluster_id,
+        "story_id": row.story_id,
+        "relation": row.relation,
+        "copy_of": row.copy_of,
+        "cluster": _decision(row.reason),
+        "story": _decision(row.story_reason),
+    }
+
+
+def get_stats(connection: Connection) -> dict[str, Any]:
+    """Count what is stored."""
+    relations = dict(
+        connection.execute(select(articles.c.relation, func.count()).group_by(articles.c.relation)).tuples()
+    )
+    count = func.count().label("count")
+    by_source = connection.execute(select(articles.c.source, count).group_by(articles.c.source)).all()
+    by_source = sorted(by_source, key=lambda row: (-row[1], row[0]))
+    first, last, received = connection.execute(
+        select(
+            func.min(articles.c.published_us), func.max(articles.c.published_us), func.max(articles.c.received_us)
+        )
+    ).one()
+    total = sum(relations.values())
+    return {
+        "article_count": total,
+        "cluster_count": connection.execute(select(func.count()).select_from(clusters)).scalar_one(),
+        "story_count": connection.execute(select(func.count()).select_from(stories)).scalar_one(),
+        "copy_count": total - relations.get("original", 0),
+        "source_count": len(by_source),
+        "relations": relations,
+        "sources": [{"source": source, "article_count": number} for source, number in by_source[:MAX_SOURCES]],
+        "first_published_at": rfc3339(first) if first is not None else None,
+        "last_published_at": rfc3339(last) if last is not None else None,
+        "last_received_at": rfc3339(received) if received is not None else None,
+    }
+
+
+def report_row(row: Row[Any]) -> dict[str, Any]:
+    """Show the columns of `REPORT`."""
+    return {
+        "id": row.id,
+        "title": row.title,
+        "url": row.url,
+        "source": row.source,
+        "published_at": rfc3339(row.published_us, row.offset_minutes),
+        "published_at_precision": row.precision,
+        "relation": row.relation,
+        "copy_of": row.copy_of,
+        "similarity": row.similarity,
+    }
+
+
+def article_row(row: Row[Any]) -> dict[str, Any]:
+    """Show an article's row with its assignment."""
+    return {
+        **report_row(row),
+        "external_id": row.external_id,
+        "publisher": row.publisher,
+        "first_seen_at": rfc3339(row.received_us),
+        "author": row.author,
+        "agency": row.agency,
+        "language": row.language,
+        "labels": json.loads(row.labels),
+        "cluster_id": row.cluster_id,
+        "story_id": row.story_id,
+        "provisional": bool(row.provisional),
+        "revision": row.revision,
+    }
+
+
+def _joined(*columns: ColumnElement[Any]) -> Select[Any]:
+    return select(*columns).join(clusters, clusters.c.id == articles.c.cluster_id)
+
+
+def _conditions(wanted: ArticleFilter) -> Iterator[ColumnElement[bool]]:
+    if wanted.q is not None:
+        yield articles.c.title.icontains(wanted.q, autoescape=True)
+    if wanted.source is not None:
+        yield articles.c.source == wanted.source
+    if wanted.cluster_id is not None:
+        yield articles.c.cluster_id == wanted.cluster_id
+    if wanted.story_id is not None:
+        yield clusters.c.story_id == wanted.story_id
+    if wanted.from_us is not None:
+        yield articles.c.published_us >= wanted.from_us
+    if wanted.to_us is not None:
+        yield articles.c.published_us < wanted.to_us
+
+
+def _decision(stored: str) -> dict[str, Any] | None:
+    reason = json.loads(stored)
+    if not reason:
+        return None
+    evidence = [{"name": name, "value": value} for name, value in reason["evidence"].items()]
+    return {**reason, "evidence": evidence}

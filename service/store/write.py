@@ -1,0 +1,377 @@
+"""What is written, always inside the caller's transaction, and what must be read to decide."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import bindparam, delete, distinct, func, insert, or_, select, update
+
+from service.model import Article, Outcome, Placement, Reason
+from service.store.tables import articles, clusters, meta, revisions, stories, tombstones, vectors
+from service.store.times import local_time
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from sqlalchemy import Connection, RowMapping
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class StoredVector:
+    """One row of the window as the store keeps it; `flags` are those of `service.window`."""
+
+    article_id: str
+    article_seq: int
+    cluster_id: str
+    story_id: str
+    source: str
+    labels: tuple[str, ...]
+    is_copy: bool
+    event_us: int
+    opens_cluster: bool
+    blob: bytes
+    intact: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NewVector:
+    """Vectors to be written for an article of this transaction."""
+
+    article_id: str
+    opens_cluster: bool
+    blob: bytes
+
+
+def get_meta(connection: Connection) -> dict[str, str]:
+    """Return the store's own facts: model, versions."""
+    return {row.key: row.value for row in connection.execute(select(meta))}
+
+
+def set_meta(connection: Connection, values: dict[str, str]) -> None:
+    """Replace facts about the store."""
+    connection.execute(delete(meta).where(meta.c.key.in_(values)))
+    connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
+
+
+_PLACED = select(articles, clusters.c.story_id, clusters.c.story_reason).join(
+    clusters, clusters.c.id == articles.c.cluster_id
+)
+
+
+def find_known(
+    connection: Connection, external_ids: Sequence[str], url_keys: Sequence[str]
+) -> list[RowMapping]:
+    """Return the stored articles that carry one of these identities, with their story."""
+    found = connection.execute(
+        _PLACED.where(or_(articles.c.external_id.in_(external_ids), articles.c.url_key.in_(url_keys)))
+    )
+    return list(found.mappings())
+
+
+def find_texts(connection: Connection, fingerprints: Sequence[bytes]) -> dict[bytes, RowMapping]:
+    """Return, for each fingerprint known to the store, the first article that carries it."""
+    found = connection.execute(
+        _PLACED.where(articles.c.fingerprint.in_(fingerprints)).order_by(articles.c.seq)
+    )
+    first: dict[bytes, RowMapping] = {}
+    for row in found.mappings():
+        first.setdefault(row["fingerprint"], row)
+    return first
+
+
+def find_article(connection: Connection, article_id: str) -> RowMapping | None:
+    """Return one stored article with its story, or None."""
+    return connection.execute(_PLACED.where(articles.c.id == article_id)).mappings().first()
+
+
+def texts_of(connection: Connection, ids: Sequence[str]) -> dict[str, RowMapping]:
+    """Return text, publisher, relation and original of stored articles."""
+    columns = (articles.c.id, articles.c.text, articles.c.publisher, articles.c.copy_of)
+    return {
+        row["id"]: row
+        for start in range(0, len(ids), CHUNK)
+        for row in connection.execute(
+            select(*columns).where(articles.c.id.in_(ids[start : start + CHUNK]))
+        ).mappings()
+    }
+
+
+def outcome_of(row: RowMapping, status: str = "unchanged") -> Outcome:
+    """Return a stored article as the outcome of posting it again."""
+    article = Article(
+        title=row["title"],
+        text=row["text"],
+        source=row["source"],
+        publisher=row["publisher"],
+        published_at=local_time(row["published_us"], row["offset_minutes"]),
+        precision=row["precision"],
+        published_at_source=row["published_at_source"],
+        received_at_us=row["received_us"],
+        external_id=row["external_id"],
+        url=row["url"],
+        url_key=row["url_key"],
+        author=row["author"],
+        agency=row["agency"],
+        language=row["language"],
+        labels=tuple(json.loads(row["labels"])),
+        related=tuple(json.loads(row["related"])),
+        is_truncated=bool(row["is_truncated"]),
+        metadata=json.loads(row["metadata"]),
+        warnings=tuple(json.loads(row["warnings"])),
+    )
+    placement = Placement(
+        relation=row["relation"],
+        copy_of=row["copy_of"],
+        similarity=row["similarity"],
+        cluster_id=row["cluster_id"],
+        story_id=row["story_id"],
+        cluster_created=False,
+        reason=Reason(**json.loads(row["reason"])),
+        story_reason=Reason(**json.loads(row["story_reason"])),
+    )
+    return Outcome(row["id"], "unchanged" if status == "unchanged" else "revised", article, placement, bool(row["provisional"]))
+
+
+def article_columns(article: Article, fingerprint: bytes) -> dict[str, Any]:
+    """Return the columns of `articles` that come from the article itself."""
+    offset = article.published_at.utcoffset()
+    return {
+        "external_id": article.external_id,
+        "url": article.url,
+        "url_key": article.url_key,
+        "source": article.source,
+        "publisher": article.publisher,
+        "title": article.title,
+        "text": article.text,
+        "author": article.author,
+        "agency": article.agency,
+        "language": article.language,
+        "labels": json.dumps(article.labels),
+        "related": json.dumps(article.related, ensure_ascii=False),
+        "metadata": json.dumps(article.metadata, ensure_ascii=False),
+        "warnings": json.dumps(article.warnings),
+        "is_truncated": int(article.is_truncated),
+        "published_us": article.published_us,
+        "offset_minutes": 0 if offset is None else round(offset.total_seconds() / 60),
+        "precision": article.precision,
+        "published_at_source": article.published_at_source,
+        "received_us": article.received_at_us,
+        "event_us": article.event_us,
+        "fingerprint": fingerprint,
+    }
+
+
+def insert_outcomes(
+    connection: Connection, outcomes: Sequence[Outcome], fingerprints: Sequence[bytes]
+) -> None:
+    """Write new articles with their clusters and stories; the clusters' counts follow by `refresh_counts`."""
+    fresh = [
+        (outcome, fingerprint)
+        for outcome, fingerprint in zip(outcomes, fingerprints, strict=True)
+        if outcome.status == "created"
+    ]
+    if not fresh:
+        return
+    opened = [outcome for outcome, _ in fresh if outcome.placement.cluster_created]
+    empty = {"article_count": 0, "copy_count": 0, "independent_source_count": 0}
+    known = {
+        row.id
+        for row in connection.execute(
+            select(stories.c.id).where(stories.c.id.in_({outcome.placement.story_id for outcome in opened}))
+        )
+    }
+    new_stories = {
+        outcome.placement.story_id: {**_span(outcome), **empty, "cluster_count": 0, "id": outcome.placement.story_id}
+        for outcome in reversed(opened)
+        if outcome.placement.story_id not in known
+    }
+    if new_stories:
+        connection.execute(insert(stories), list(reversed(new_stories.values())))
+    if opened:
+        connection.execute(
+            insert(clusters),
+            [
+                {
+                    **_span(outcome),
+                    **empty,
+                    "id": outcome.placement.cluster_id,
+                    "story_id": outcome.placement.story_id,
+                    "story_reason": _json(outcome.placement.story_reason),
+                }
+                for outcome in opened
+            ],
+        )
+    connection.execute(
+        insert(articles),
+        [
+            {
+                **article_columns(outcome.article, fingerprint),
+                "id": outcome.id,
+                "revision": 1,
+                "relation": outcome.placement.relation,
+                "copy_of": outcome.placement.copy_of,
+                "similarity": outcome.placement.similarity,
+                "cluster_id": outcome.placement.cluster_id,
+                "reason": _json(outcome.placement.reason),
+                "provisional": int(outcome.provisional),
+            }
+            for outcome, fingerprint in fresh
+        ],
+    )
+
+
+def insert_vectors(connection: Connection, new: Sequence[NewVector]) -> None:
+    """Write the vectors of stored articles, each with its checksum."""
+    if not new:
+        return
+    sequence = {
+        row.id: row.seq
+        for row in connection.execute(
+            select(articles.c.id, articles.c.seq).where(articles.c.id.in_([vector.article_id for vector in new]))
+        )
+    }
+    connection.execute(
+        insert(vectors),
+        [
+            {
+                "article_seq": sequence[vector.article_id],
+                "opens_cluster": int(vector.opens_cluster),
+                "blob": vector.blob,
+                "crc": zlib.crc32(vector.blob),
+            }
+            for vector in new
+        ],
+    )
+
+
+def refresh_counts(connection: Connection, cluster_ids: Iterable[str], now_us: int) -> None:
+    """Bring counts and spans of these clusters, and of their stories, in line with their members."""
+    ids = sorted(set(cluster_ids))
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        _refresh(connection, clusters, articles.c.cluster_id, part, now_us)
+    touched = connection.execute(select(distinct(clusters.c.story_id)).where(clusters.c.id.in_(ids)))
+    story_ids = sorted(touched.scalars())
+    for start in range(0, len(story_ids), CHUNK):
+        _refresh(connection, stories, clusters.c.story_id, story_ids[start : start + CHUNK], now_us)
+
+
+def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str], now_us: int) -> None:
+    members = articles.join(clusters, clusters.c.id == articles.c.cluster_id)
+    is_copy = articles.c.copy_of.is_not(None)
+    counts = connection.execute(
+        select(
+            group.label("key"),
+            func.count().label("article_count"),
+            func.sum(is_copy).label("copy_count"),
+            func.count(distinct(articles.c.publisher)).filter(~is_copy).label("independent_source_count"),
+            func.count(distinct(articles.c.cluster_id)).label("cluster_count"),
+            func.min(articles.c.published_us).label("first_published_us"),
+            func.max(articles.c.published_us).label("last_published_us"),
+        )
+        .select_from(members)
+        .where(group.in_(ids))
+        .group_by(group)
+    )
+    names = [column.name for column in table.c if column.name.endswith("_count") or column.name.endswith("published_us")]
+    rows = [
+        {"key": row["key"], "now": now_us, **{f"new_{name}": row[name] for name in names}}
+        for row in counts.mappings()
+    ]
+    if rows:
+        connection.execute(
+            update(table)
+            .where(table.c.id == bindparam("key"))
+            .values(updated_us=bindparam("now"), **{name: bindparam(f"new_{name}") for name in names}),
+            rows,
+        )
+
+
+def revise(connection: Connection, row: RowMapping, article: Article, fingerprint: bytes) -> None:
+    """Replace the text of a stored article, keeping the earlier one as a revision."""
+    connection.execute(
+        insert(revisions).values(
+            article_id=row["id"],
+            revision=row["revision"],
+            title=row["title"],
+            text=row["text"],
+            received_us=row["received_us"],
+        )
+    )
+    values = article_columns(article, fingerprint)
+    for identity in ("external_id", "url_key", "url"):
+        values[identity] = row[identity] if row[identity] is not None else values[identity]
+    values["revision"] = row["revision"] + 1
+    if row["relation"] == "exact_copy":
+        values["relation"] = "near_copy"
+    connection.execute(update(articles).where(articles.c.id == row["id"]).values(**values))
+
+
+def replace_vector(connection: Connection, row: RowMapping, blob: bytes) -> None:
+    """Write the vectors of a revised article anew, at the end of the order in which decisions saw them."""
+    old = connection.execute(
+        select(vectors.c.opens_cluster).where(vectors.c.article_seq == row["seq"])
+    ).scalar()
+    connection.execute(delete(vectors).where(vectors.c.article_seq == row["seq"]))
+    insert_vectors(connection, [NewVector(row["id"], bool(old), blob)])
+
+
+def load_vectors(connection: Connection) -> Iterator[StoredVector]:
+    """Yield every compared article in the order decisions saw them, checked by its checksum."""
+    rows = connection.execution_options(yield_per=2000).execute(
+        select(
+            articles.c.id,
+            articles.c.seq,
+            articles.c.cluster_id,
+            clusters.c.story_id,
+            articles.c.source,
+            articles.c.labels,
+            articles.c.copy_of,
+            articles.c.event_us,
+            vectors.c.opens_cluster,
+            vectors.c.blob,
+            vectors.c.crc,
+        )
+        .join(articles, articles.c.seq == vectors.c.article_seq)
+        .join(clusters, clusters.c.id == articles.c.cluster_id)
+        .order_by(vectors.c.seq)
+    )
+    for row in rows:
+        yield StoredVector(
+            article_id=row.id,
+            article_seq=row.seq,
+            cluster_id=row.cluster_id,
+            story_id=row.story_id,
+            source=row.source,
+            labels=tuple(json.loads(row.labels)),
+            is_copy=row.copy_of is not None,
+            event_us=row.event_us,
+            opens_cluster=bool(row.opens_cluster),
+            blob=row.blob,
+            intact=zlib.crc32(row.blob) == row.crc,
+        )
+
+
+def bury(connection: Connection, ids: Sequence[str], now_us: int) -> None:
+    """Leave a tombstone for each ID."""
+    if ids:
+        connection.execute(insert(tombstones), [{"id": name, "deleted_us": now_us} for name in ids])
+
+
+def _span(outcome: Outcome) -> dict[str, Any]:
+    article = outcome.article
+    return {
+        "title": article.title,
+        "first_published_us": article.published_us,
+        "last_published_us": article.published_us,
+        "updated_us": article.received_at_us,
+    }
+
+
+def _json(reason: Reason | None) -> str:
+    return json.dumps(None if reason is None else asdict(reason))

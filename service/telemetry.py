@@ -1,0 +1,134 @@
+"""What the operator sees: Prometheus metrics in a registry of our own, and JSON logs."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+import structlog
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
+
+if TYPE_CHECKING:
+    from service.model import Relation, Status
+
+STATUSES = ("created", "unchanged", "revised", "rejected")
+RELATIONS = ("original", "exact_copy", "near_copy", "reprint")
+STAGES = ("extract", "clean", "encode", "search", "choose", "commit", "index")
+STORE_ERRORS = ("full", "io", "busy", "lost", "corrupt", "other")
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+UNMATCHED = "unmatched"
+
+_FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """Every number the service tells; labels come from closed sets."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._count_articles()
+        self._watch_state()
+        self._count_http()
+
+    def _count_articles(self) -> None:
+        self.articles = Counter(
+            "benang_articles", "Articles by what became of them.", ["status"], registry=self.registry
+        )
+        self.relations = Counter(
+            "benang_relations", "New articles by their relation to earlier ones.", ["relation"], registry=self.registry
+        )
+        self.rejected = Counter(
+            "benang_rejected", "Articles refused, by problem code.", ["reason"], registry=self.registry
+        )
+        self.stage_seconds = Histogram(
+            "benang_stage_seconds", "Time a stage takes.", ["stage"], registry=self.registry, buckets=_FAST
+        )
+        self.queue_wait_seconds = Histogram(
+            "benang_queue_wait_seconds", "Time a batch waits for the writer.", registry=self.registry, buckets=_FAST
+        )
+        self.store_errors = Counter(
+            "benang_store_errors", "Failures of the database.", ["kind"], registry=self.registry
+        )
+        for status in STATUSES:
+            self.articles.labels(status=status)
+        for relation in RELATIONS:
+            self.relations.labels(relation=relation)
+        for stage in STAGES:
+            self.stage_seconds.labels(stage=stage)
+        for kind in STORE_ERRORS:
+            self.store_errors.labels(kind=kind)
+
+    def _watch_state(self) -> None:
+        def gauge(name: str, text: str) -> Gauge:
+            return Gauge(f"benang_{name}", text, registry=self.registry)
+
+        self.queue_length = gauge("queue_length", "Batches that wait for the writer.")
+        self.index_vectors = gauge("index_vectors", "Vectors in the index; alert when it differs from the database.")
+        self.database_vectors = gauge("database_vectors", "Vectors of the live window in the database.")
+        self.disk_free_bytes = gauge("disk_free_bytes", "Free space where the store lies.")
+        self.writer_lock_held = gauge("writer_lock_held", "Whether this process owns the store.")
+        self._build = Gauge(
+            "benang_build_info", "Version, model and store.", ["version", "model", "store"], registry=self.registry
+        )
+
+    def _count_http(self) -> None:
+        self.http_requests = Counter(
+            "benang_http_requests",
+            "Requests by route template, method and class of the answer.",
+            ["route", "method", "status_class"],
+            registry=self.registry,
+        )
+        self.http_request_seconds = Histogram(
+            "benang_http_request_seconds",
+            "Time to answer, by route template.",
+            ["route"],
+            registry=self.registry,
+            buckets=_FAST,
+        )
+        self.inflate_refused = Counter(
+            "benang_inflate_refused", "Compressed bodies refused.", registry=self.registry
+        )
+
+    def accepted(self, status: Status, relation: Relation) -> None:
+        """Count an article that was taken; its relation counts once, when it is new."""
+        self.articles.labels(status=status).inc()
+        if status == "created":
+            self.relations.labels(relation=relation).inc()
+
+    def refused(self, reason: str) -> None:
+        """Count an article that was not taken, with the problem code."""
+        self.articles.labels(status="rejected").inc()
+        self.rejected.labels(reason=reason).inc()
+
+    def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
+        """Count a request; a method outside the known set is `other`."""
+        known = method if method in METHODS else "other"
+        self.http_requests.labels(route=route, method=known, status_class=f"{status // 100}xx").inc()
+        self.http_request_seconds.labels(route=route).observe(seconds)
+
+    def describe_build(self, *, version: str, model: str, store: str) -> None:
+        """Say what runs here."""
+        self._build.clear()
+        self._build.labels(version=version, model=model, store=store).set(1)
+
+    def render(self) -> bytes:
+        """Write everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+def set_up_logging(stream: TextIO | None = None) -> None:
+    """Log one JSON object a line, or for eyes when `stream` is a terminal."""
+    out = stream or sys.stdout
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            renderer,
+        ],
+        logger_factory=structlog.PrintLoggerFactory(out),
+        cache_logger_on_first_use=False,
+    )

@@ -1,0 +1,142 @@
+"""What decisions look at: the articles in memory, the groups they are in, and who could be alike.
+
+A cache of the store: rebuilt from it, never written. Used from one thread only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ulid import ULID
+
+from embeddings.index import NeighbourIndex, Reach
+from embeddings.shelf import Column, Shelf
+from service.model import ID_PREFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy.typing as npt
+
+    from embeddings.vectors import ArticleVectors
+
+IS_COPY = 1
+"""The row repeats another: it proposes copies but has no voice in a cluster."""
+STANDS_ALONE = 2
+"""A round-up or live page: it never joins or draws others."""
+ONE_DAY_ONLY = 4
+"""A rate, schedule or forecast: it shares an event only with the same day's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One article as it stands on the shelf."""
+
+    article_id: str
+    vectors: ArticleVectors
+    event_us: int
+    outlet: int
+    flags: int
+
+
+class Window:
+    """Articles by row, clusters and stories by number, in the order they came."""
+
+    def __init__(self, dimension: int, *, window_days: float, story_horizon_days: float) -> None:
+        self.shelf = Shelf(dimension)
+        self.articles = NeighbourIndex(self.shelf, Reach("lead", window_days, partition_days=7))
+        self.heads = NeighbourIndex(
+            self.shelf, Reach("names", story_horizon_days, partition_days=30, dense_k=24, posting_cap=512)
+        )
+        self.cluster_ids: list[str] = []
+        self.story_ids: list[str] = []
+        self.sizes: list[int] = []
+        """Members of each cluster that have a voice."""
+        self.story_of: list[int] = []
+        """The story number of each cluster."""
+        self._cluster_numbers: dict[str, int] = {}
+        self._story_numbers: dict[str, int] = {}
+        self._ids = Column(np.uint8, 16)
+        self._clusters = Column(np.int64)
+        self._flags = Column(np.uint8)
+
+    def shelve(self, entries: Sequence[Entry]) -> range:
+        """Put `entries` on the shelf, not yet in any cluster, and return their rows."""
+        if entries:
+            self._ids.extend(np.stack([_key(entry.article_id) for entry in entries]))
+            self._clusters.extend(np.full(len(entries), -1))
+            self._flags.extend(np.array([entry.flags for entry in entries], dtype=np.uint8))
+        return self.shelf.extend(
+            [entry.vectors for entry in entries],
+            [entry.event_us / 3_600_000_000 for entry in entries],
+            [entry.outlet for entry in entries],
+        )
+
+    def open_cluster(self, cluster_id: str, story: int) -> int:
+        """Add an empty cluster in story number `story` and return its number."""
+        self._cluster_numbers[cluster_id] = len(self.cluster_ids)
+        self.cluster_ids.append(cluster_id)
+        self.sizes.append(0)
+        self.story_of.append(story)
+        return len(self.cluster_ids) - 1
+
+    def open_story(self, story_id: str) -> int:
+        """Add an empty story and return its number."""
+        self._story_numbers[story_id] = len(self.story_ids)
+        self.story_ids.append(story_id)
+        return len(self.story_ids) - 1
+
+    def cluster_number(self, cluster_id: str) -> int:
+        """Return the number of a known cluster."""
+        return self._cluster_numbers[cluster_id]
+
+    def story_number(self, story_id: str) -> int:
+        """Return the number of a story, adding it when it is new to the window."""
+        known = self._story_numbers.get(story_id)
+        return self.open_story(story_id) if known is None else known
+
+    def place(self, row: int, cluster: int, *, is_copy: bool) -> None:
+        """Put a row into a cluster."""
+        self._clusters.values[row] = cluster
+        if is_copy:
+            self._flags.values[row] |= IS_COPY
+        else:
+            self.sizes[cluster] += 1
+
+    def forget(self, row: int) -> None:
+        """Take a row out of both indexes and of its cluster's count."""
+        self.articles.remove(row)
+        self.heads.remove(row)
+        cluster = self.cluster_at(row)
+        if cluster >= 0 and not self.flags_at(row) & IS_COPY:
+            self.sizes[cluster] -= 1
+        self._clusters.values[row] = -1
+
+    def article_id(self, row: int) -> str:
+        """Return the ID of the article at `row`."""
+        return ID_PREFIXES["article"] + str(ULID.from_bytes(bytes(self._ids.values[row])))
+
+    def row_of(self, article_id: str) -> int | None:
+        """Return the row an article stands at now, or None when it is not in memory."""
+        rows = np.flatnonzero((self._ids.values == _key(article_id)).all(axis=1))
+        live = [int(row) for row in rows if row in self.articles]
+        return live[-1] if live else None
+
+    def cluster_at(self, row: int) -> int:
+        """Return the cluster number at `row`, -1 for none."""
+        return int(self._clusters.values[row])
+
+    def flags_at(self, row: int) -> int:
+        """Return the flags of `row`."""
+        return int(self._flags.values[row])
+
+    def day_at(self, row: int) -> int:
+        """Return the day of `row` in western Indonesian time (UTC+7)."""
+        return int((float(self.shelf.hours.values[row]) + 7) // 24)
+
+
+def _key(article_id: str) -> npt.NDArray[np.uint8]:
+    ulid = ULID.from_str(article_id.removeprefix(ID_PREFIXES["article"]))
+    return np.frombuffer(ulid.bytes, dtype=np.uint8)
