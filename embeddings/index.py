@@ -39,8 +39,8 @@ class Reach:
     field: str
     horizon_days: float
     partition_days: float
-    dense_k: int = 40
-    term_k: int = 24
+    dense_k: int = 24
+    term_k: int = 16
     query_terms: int = 12
     posting_cap: int = 256
 
@@ -113,11 +113,13 @@ class NeighbourIndex:
             for term, weight in zip(terms, weights, strict=True):
                 members = postings.get(int(term))
                 if members is not None and len(members) <= self._reach.posting_cap:
-                    found.append(np.array(members, dtype=np.int32))
+                    found.append(np.frombuffer(members, dtype=np.int32))
                     scores.append(np.full(len(members), weight))
         if not found:
             return np.zeros(0, dtype=np.intp)
+        # Concatenating copies; a view kept on a posting would forbid it to grow.
         rows, position = np.unique(np.concatenate(found), return_inverse=True)
+        found.clear()
         # Whole thousandths add up exactly, so the order of the postings cannot change a tie.
         total = np.bincount(position, weights=np.rint(np.concatenate(scores) * 1000))
         keep = self._near(row, rows) & (rows != row)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 from scipy import sparse
@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
     Rows = npt.NDArray[np.intp]
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 
-class Column:
+
+class Column(Generic[Scalar]):
     """A one- or two-dimensional array that grows at its end, doubling its room."""
 
-    def __init__(self, dtype: npt.DTypeLike, width: int | None = None) -> None:
+    def __init__(self, dtype: type[Scalar], width: int | None = None) -> None:
         shape = (1024,) if width is None else (1024, width)
         self._room = np.zeros(shape, dtype=dtype)
         self._length = 0
@@ -32,11 +34,11 @@ class Column:
         return self._length
 
     @property
-    def values(self) -> npt.NDArray[np.generic]:
+    def values(self) -> npt.NDArray[Scalar]:
         """The rows written so far (a view)."""
         return self._room[: self._length]
 
-    def extend(self, rows: npt.NDArray[np.generic]) -> None:
+    def extend(self, rows: npt.NDArray[Scalar]) -> None:
         """Append `rows`."""
         needed = self._length + len(rows)
         if needed > len(self._room):
@@ -55,16 +57,18 @@ class SparseColumn:
     """Sparse rows that grow at the end; gathered into a compressed matrix for bulk products."""
 
     def __init__(self) -> None:
-        self._ids = Column(np.int32)
-        self._weights = Column(np.float16)
-        self._ends = Column(np.int64)
+        self._ids: Column[np.int32] = Column(np.int32)
+        self._weights: Column[np.float16] = Column(np.float16)
+        self._ends: Column[np.int64] = Column(np.int64)
         self._ends.extend(np.zeros(1, dtype=np.int64))
 
-    def extend(self, ids: Sequence[npt.NDArray[np.int32]], weights: Sequence[npt.NDArray[np.float32]]) -> None:
+    def extend(
+        self, ids: Sequence[npt.NDArray[np.int32]], weights: Sequence[npt.NDArray[np.float32]]
+    ) -> None:
         """Append one sparse row for each pair of arrays (sorted identities, weights)."""
         lengths = np.cumsum([len(row) for row in ids])
         self._ids.extend(np.concatenate(ids))
-        self._weights.extend(np.concatenate(weights))
+        self._weights.extend(np.concatenate(weights).astype(np.float16))
         self._ends.extend(self._ends.values[-1] + lengths)
 
     def truncate(self, length: int) -> None:
@@ -99,9 +103,9 @@ class Shelf:
 
     def __init__(self, dimension: int) -> None:
         self.dimension = dimension
-        self.codes = Column(np.int8, dimension)
-        self.hours = Column(np.float64)
-        self.outlets = Column(np.int64)
+        self.codes: Column[np.int8] = Column(np.int8, dimension)
+        self.hours: Column[np.float64] = Column(np.float64)
+        self.outlets: Column[np.int64] = Column(np.int64)
         self.terms = {name: SparseColumn() for name in FIELDS}
 
     def __len__(self) -> int:

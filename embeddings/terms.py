@@ -7,20 +7,21 @@ frequencies from a fixed background of Indonesian news, so that vectors made yea
 from __future__ import annotations
 
 import re
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from embeddings.text import lower, term_id, words
+from embeddings.text import identities, term_id, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
+
+    Ids = npt.NDArray[np.int32]
 
 FIELDS = ("lead", "whole", "title", "names", "numbers")
 """The term vectors kept of every article, in the order they are stored."""
@@ -29,16 +30,17 @@ BUCKETS = 1 << 19
 LEAD_WORDS = 80
 WHOLE_WORDS = 400
 WHOLE_TERMS = 96
-NAME_WORDS = 400
-TITLE_WEIGHT = 2
+NUMBER_CHARS = 1500
+MIN_NAME_LENGTH = 3
 MIN_NAME_SHARE = 0.7
 UNKNOWN_SHARE = 255
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _DATE = re.compile(r"\(\d{1,2}/\d{1,2}(?:/\d{2,4})?\)|\b(?:19|20)\d\d\b")
-_CALENDAR = frozenset(
+# Written with a capital, but what they name is in every report of the day.
+_CALENDAR = (
     "senin selasa rabu kamis jumat sabtu minggu ahad januari februari maret april mei juni juli agustus "
-    "september oktober november desember wib wita wit".split()
+    "september oktober november desember wib wita wit"
 )
 
 
@@ -67,7 +69,9 @@ class Background:
         table = load_file(path)
         documents = float(table["documents"][0])
         frequency = table["frequency"].astype(np.float32)
-        return cls(np.log((documents + 1) / (frequency + 1)).astype(np.float32), table["name_share"])
+        name_share = table["name_share"]
+        name_share[[term_id(word) % BUCKETS for word in _CALENDAR.split()]] = 0
+        return cls(np.log((documents + 1) / (frequency + 1)).astype(np.float32), name_share)
 
     @staticmethod
     def save(
@@ -83,27 +87,20 @@ class Background:
             path,
         )
 
-    def vector(self, counts: Mapping[str, int], *, limit: int | None = None) -> TermVector:
-        """Return the unit vector of `counts`, cut to its `limit` heaviest terms."""
-        ids = np.fromiter((term_id(term) for term in counts), dtype=np.int32, count=len(counts))
-        frequency = np.fromiter(counts.values(), dtype=np.float32, count=len(counts))
-        weights = (1 + np.log(frequency)) * self.idf[ids % BUCKETS]
-        # Equal terms of one bucket and one identity cannot occur; equal weights are cut by identity.
-        order = np.argsort(ids, kind="stable")
-        ids, weights = ids[order], weights[order]
-        if limit is not None and len(ids) > limit:
+    def vector(self, ids: Ids, *, limit: int | None = None) -> TermVector:
+        """Return the unit vector of a text given as the identities of its words, cut to its `limit` heaviest terms."""
+        terms, frequency = np.unique(ids, return_counts=True)
+        weights = (1 + np.log(frequency, dtype=np.float32)) * self.idf[terms % BUCKETS]
+        if limit is not None and len(terms) > limit:
             kept = np.sort(np.argsort(-weights, kind="stable")[:limit])
-            ids, weights = ids[kept], weights[kept]
-        keep = np.ones(len(ids), dtype=bool)
-        keep[1:] = ids[1:] != ids[:-1]
-        ids, weights = ids[keep], weights[keep]
+            terms, weights = terms[kept], weights[kept]
         norm = float(np.linalg.norm(weights))
-        return TermVector(ids, (weights / norm if norm > 0 else weights).astype(np.float32))
+        return TermVector(terms, (weights / norm if norm > 0 else weights).astype(np.float32))
 
-    def is_name(self, word: str) -> bool:
-        """Say whether news writes this lower-case word with a capital, or has never used it."""
-        share = self.name_share[term_id(word) % BUCKETS]
-        return bool(share == UNKNOWN_SHARE or share > MIN_NAME_SHARE * 254)
+    def are_names(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        """Say of each word whether news writes it with a capital, or has never used it."""
+        share = self.name_share[ids % BUCKETS]
+        return np.asarray((share == UNKNOWN_SHARE) | (share > MIN_NAME_SHARE * 254))
 
 
 def term_fields(background: Background, title: str, text: str) -> dict[str, TermVector]:
@@ -112,38 +109,22 @@ def term_fields(background: Background, title: str, text: str) -> dict[str, Term
     `lead` is the headline twice and the first 80 words, `whole` the 96 heaviest terms of the headline twice and the
     first 400 words, `title` the headline, `names` capitalised words, `numbers` the figures that are not dates.
     """
-    head, body = words(title), words(text)
-    title_words, body_words = lower(head), lower(body[:WHOLE_WORDS])
-    doubled = dict.fromkeys(title_words, 0)
-    for word in title_words:
-        doubled[word] += TITLE_WEIGHT
-    lead, whole = Counter(body_words[:LEAD_WORDS]), Counter(body_words)
-    for word, count in doubled.items():
-        lead[word] += count
-        whole[word] += count
+    head, body = words(title), words(text)[:WHOLE_WORDS]
+    title_ids, body_ids = identities(head), identities(body)
+    twice = np.concatenate([title_ids, title_ids])
+    figures = _NUMBER.findall(_DATE.sub(" ", f"{title} {text[:NUMBER_CHARS]}"))
     return {
-        "lead": background.vector(lead),
-        "whole": background.vector(whole, limit=WHOLE_TERMS),
-        "title": background.vector(Counter(title_words)),
-        "names": background.vector(_names(background, head, body[:NAME_WORDS])),
-        "numbers": background.vector(_numbers(title, text)),
+        "lead": background.vector(np.concatenate([twice, body_ids[:LEAD_WORDS]])),
+        "whole": background.vector(np.concatenate([twice, body_ids]), limit=WHOLE_TERMS),
+        "title": background.vector(title_ids),
+        "names": background.vector(
+            _names(background, [*head, *head, *body], np.concatenate([twice, body_ids]))
+        ),
+        "numbers": background.vector(identities(figures)),
     }
 
 
-def _names(background: Background, head: Iterable[str], body: Iterable[str]) -> Counter[str]:
-    found: Counter[str] = Counter()
-    for weight, tokens in ((TITLE_WEIGHT, head), (1, body)):
-        for token in tokens:
-            if token[0].isupper() and len(token) > 2 and not token.isdigit():  # noqa: PLR2004  initials say nothing
-                found[token.lower()] += weight
-    return Counter(
-        {
-            word: count
-            for word, count in found.items()
-            if word not in _CALENDAR and background.is_name(word)
-        }
-    )
-
-
-def _numbers(title: str, text: str) -> Counter[str]:
-    return Counter(_NUMBER.findall(_DATE.sub(" ", f"{title} {text[:1500]}")))
+def _names(background: Background, tokens: Sequence[str], ids: Ids) -> Ids:
+    capital = [token[0].isupper() and len(token) >= MIN_NAME_LENGTH for token in tokens]
+    found = ids[np.array(capital, dtype=bool)]
+    return found[background.are_names(found)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -23,6 +23,7 @@ MAX_CHARS = 50_000
 SHINGLE_WORDS = 5
 MIN_BODY_WORDS = 20
 TERM_BITS = (1 << 31) - 1
+_SHINGLE_BASE = np.uint64(0x9E3779B97F4A7C15)
 
 _WORD = re.compile(r"[^\W_]+")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff]")
@@ -42,11 +43,6 @@ def words(text: str) -> list[str]:
     return _WORD.findall(text)
 
 
-def lower(tokens: Iterable[str]) -> list[str]:
-    """Return `tokens` in lower case."""
-    return [token.lower() for token in tokens]
-
-
 # News repeats itself: three of four look-ups are answered by the cache, which costs about 40 MB when full.
 @functools.lru_cache(maxsize=1 << 18)
 def term_id(term: str) -> int:
@@ -54,24 +50,34 @@ def term_id(term: str) -> int:
     return zlib.crc32(term.encode("utf-8", "surrogatepass")) & TERM_BITS
 
 
-def fingerprint(title: Sequence[str], body: Sequence[str]) -> bytes:
-    """Return 16 bytes that two texts share only when their lower-case words are the same, in order.
+def identities(tokens: Sequence[str]) -> npt.NDArray[np.int32]:
+    """Return the identity of each token in lower case."""
+    return np.fromiter(map(term_id, map(str.lower, tokens)), dtype=np.int32, count=len(tokens))
+
+
+def fingerprint(title: str, text: str) -> bytes:
+    """Return 16 bytes that two articles share only when they read the same, word for word, whatever the case.
 
     A body long enough to stand alone is fingerprinted without its title, so that the same report under a
     new headline is an exact copy; a shorter one needs the headline as well.
     """
-    key = body if len(body) >= MIN_BODY_WORDS else [*title, "\n", *body]
+    body = words(text.lower())
+    key = body if len(body) >= MIN_BODY_WORDS else [*words(title.lower()), "\n", *body]
     return hashlib.blake2b(" ".join(key).encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
-def shingles(tokens: Sequence[str]) -> npt.NDArray[np.int64]:
+def shingles(text: str) -> npt.NDArray[np.uint64]:
     """Return the sorted distinct identities of all runs of five words (of all words if there are fewer)."""
-    width = min(SHINGLE_WORDS, max(1, len(tokens)))
-    runs = zip(*(tokens[start:] for start in range(width)), strict=False)
-    return np.unique(np.fromiter((term_id(" ".join(run)) for run in runs), dtype=np.int64))
+    ids = identities(words(text)).astype(np.uint64)
+    width = min(SHINGLE_WORDS, len(ids))
+    runs = np.zeros(max(0, len(ids) - width + 1), dtype=np.uint64)
+    # A polynomial hash over 64 bits, wrapping: two of a billion runs would share an identity.
+    for start in range(width):
+        runs = runs * _SHINGLE_BASE + ids[start : start + len(runs)]
+    return np.unique(runs)
 
 
-def overlap(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> tuple[float, float]:
+def overlap(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> tuple[float, float]:
     """Return Jaccard similarity and containment (share of the smaller set found in the other)."""
     if not len(a) or not len(b):
         return 0.0, 0.0

@@ -73,7 +73,9 @@ def vectorise(
     """Return the vectors of (title, text) pairs; the weights are those that survive storing."""
     codes = quantise(encoder.encode([encoder_text(title, text) for title, text in articles]))
     return [
-        ArticleVectors(row, {name: _stored(vector) for name, vector in term_fields(background, *article).items()})
+        ArticleVectors(
+            row, {name: _stored(vector) for name, vector in term_fields(background, *article).items()}
+        )
         for row, article in zip(codes, articles, strict=True)
     ]
 

@@ -3,13 +3,11 @@
 Titles and texts are what outlets published: data of strangers, to be escaped wherever they are shown.
 """
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.model import Precision, Relation, Rule, Status  # noqa: TC001  pydantic reads the annotations
+from service.model import Precision, Relation, Rule, Status
 
 
 class Answer(BaseModel):
@@ -49,7 +47,9 @@ class Accepted(Answer):
     title: str
     published_at: str = Field(examples=["2024-03-27T06:16:00+07:00"])
     published_at_precision: Precision
-    published_at_source: str = Field(description="`given`, `json-ld`, `meta`, `visible`, `url` or `received`.")
+    published_at_source: str = Field(
+        description="`given`, `json-ld`, `meta`, `visible`, `url` or `received`."
+    )
     status: Status
     relation: Relation
     copy_of: str | None = Field(description="The earlier article this one repeats.")

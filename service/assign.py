@@ -61,9 +61,7 @@ def choose(voices: Sequence[Voice], size: Callable[[int], int], rule: Rule) -> C
     groups: dict[int, list[Voice]] = defaultdict(list)
     for voice in voices:
         groups[voice.group].append(voice)
-    ranked = sorted(
-        (-_support(members, size(group), rule), group) for group, members in groups.items()
-    )
+    ranked = sorted((-_support(members, size(group), rule), group) for group, members in groups.items())
     if not ranked:
         return Choice(None, 0.0, None, None)
     support, group = -ranked[0][0], ranked[0][1]

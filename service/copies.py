@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from embeddings.text import lower, normalise, overlap, shingles, words
+from embeddings.text import normalise, overlap, shingles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,12 +26,12 @@ class Copy:
     similarity: float
 
 
-def text_shingles(text: str) -> npt.NDArray[np.int64]:
+def text_shingles(text: str) -> npt.NDArray[np.uint64]:
     """Return the five-word runs of an article's text."""
-    return shingles(lower(words(normalise(text))))
+    return shingles(normalise(text))
 
 
-def near_copy(a: npt.NDArray[np.int64], b: npt.NDArray[np.int64]) -> Copy | None:
+def near_copy(a: npt.NDArray[np.uint64], b: npt.NDArray[np.uint64]) -> Copy | None:
     """Return the copy that two texts are of one another, by their shingles (Broder 1997), or None."""
     jaccard, containment = overlap(a, b)
     if min(len(a), len(b)) < MIN_SHINGLES:

@@ -39,17 +39,23 @@ class Problem:
 
 PROBLEMS: Mapping[str, Problem] = {
     "malformed_json": Problem(400, "Malformed JSON", "The body is not strict JSON in UTF-8."),
-    "malformed_gzip": Problem(400, "Malformed gzip", "The gzip body is damaged, cut short or has too many parts."),
+    "malformed_gzip": Problem(
+        400, "Malformed gzip", "The gzip body is damaged, cut short or has too many parts."
+    ),
     "malformed_request": Problem(400, "Malformed request", "A header of the request cannot be understood."),
     "not_found": Problem(404, "Not found", "Nothing is stored under this address."),
     "gone": Problem(410, "Gone", "This was deleted; its ID is never used again."),
     "method_not_allowed": Problem(
-        405, "Method not allowed", "The address does not take this method; the Allow header names those it takes."
+        405,
+        "Method not allowed",
+        "The address does not take this method; the Allow header names those it takes.",
     ),
     "body_timeout": Problem(408, "Body timeout", "The body did not arrive in time."),
     "body_too_large": Problem(413, "Body too large", "The body is larger than this route takes."),
     "inflated_too_large": Problem(413, "Inflated body too large", "The body is too large once inflated."),
-    "too_many_items": Problem(413, "Too many items", "A bulk body holds too many articles: send it in parts."),
+    "too_many_items": Problem(
+        413, "Too many items", "A bulk body holds too many articles: send it in parts."
+    ),
     "unsupported_media_type": Problem(
         415, "Unsupported media type", "Send application/json; bulk bodies may also be application/x-ndjson."
     ),
@@ -60,9 +66,15 @@ PROBLEMS: Mapping[str, Problem] = {
     "page_too_complex": Problem(
         422, "Page too complex", "The page cannot be read within the limits: send its text instead."
     ),
-    "queue_full": Problem(429, "Queue full", "Too many articles are waiting: try again after Retry-After seconds."),
-    "internal": Problem(500, "Internal error", "The service failed; the log tells why under this request_id."),
-    "not_ready": Problem(503, "Not ready", "The service cannot take this yet: try again after Retry-After seconds."),
+    "queue_full": Problem(
+        429, "Queue full", "Too many articles are waiting: try again after Retry-After seconds."
+    ),
+    "internal": Problem(
+        500, "Internal error", "The service failed; the log tells why under this request_id."
+    ),
+    "not_ready": Problem(
+        503, "Not ready", "The service cannot take this yet: try again after Retry-After seconds."
+    ),
     "store_unavailable": Problem(
         503, "Store unavailable", "The database did not answer: try again, a repeated article is stored once."
     ),
@@ -189,7 +201,9 @@ def errors_of(error: BenangError) -> tuple[FieldError, ...]:
     if isinstance(error, Refused):
         return error.errors
     if isinstance(error, NotReady):
-        return tuple(FieldError(f"/{name}", name, "This condition does not hold.") for name in error.conditions)
+        return tuple(
+            FieldError(f"/{name}", name, "This condition does not hold.") for name in error.conditions
+        )
     return ()
 
 

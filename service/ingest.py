@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ulid import ULID
 
 from embeddings.similarity import FEATURES, pair_features
-from embeddings.text import fingerprint, lower, normalise, words
+from embeddings.text import fingerprint, normalise
 from embeddings.vectors import ArticleVectors, vectorise
 from service.assign import Choice, Voice, choose, event_rule, story_rule
 from service.copies import near_copy, relation, text_shingles
@@ -39,6 +39,8 @@ ALONE_LABELS = frozenset({"roundup", "live"})
 ONE_DAY_LABELS = frozenset({"schedule", "price"})
 MIN_COPY_COSINE = 0.5
 MAX_COPY_CHECKS = 4
+MIN_VOICE = 0.05
+"""Candidates less likely than this are not heard: they could not carry a decision."""
 _WHOLE = FEATURES.index("whole_cosine")
 _CONFLICT = FEATURES.index("number_conflict")
 
@@ -113,7 +115,7 @@ def prepare_vectors(models: Models, articles: Sequence[Article]) -> list[Prepare
     """Compute fingerprints and vectors of clean articles; touches nothing shared."""
     texts = [(normalise(article.title), normalise(article.text)) for article in articles]
     return [
-        Prepared(article, fingerprint(lower(words(title)), lower(words(text))), vector)
+        Prepared(article, fingerprint(title, text), vector)
         for article, (title, text), vector in zip(
             articles, texts, vectorise(models.encoder, models.background, texts), strict=True
         )
@@ -165,7 +167,9 @@ def ingest(
         compared = [draft for draft in drafts if not draft.exact]
         stage("prepare")
         _shelve(window, compared)
-        candidates = _candidates(window, models.event, [draft.row for draft in compared if draft.row is not None])
+        candidates = _candidates(
+            window, models.event, [draft.row for draft in compared if draft.row is not None]
+        )
         stage("search")
         _decide_clusters(connection, window, models, cuts, compared, candidates)
         heads = [draft for draft in compared if draft.opens]
@@ -243,7 +247,7 @@ def _again(
         flags_of(item.article.labels),
     )
     (new,) = window.shelve([entry])
-    cluster = window.cluster_number(row["cluster_id"])
+    cluster = window.cluster_number(row["cluster_id"], row["story_id"])
     window.place(new, cluster, is_copy=row["copy_of"] is not None)
     window.articles.add_terms(new)
     if was_head:
@@ -319,7 +323,7 @@ class _Texts:
         self._connection = connection
         self._window = window
         self._drafts = {draft.row: draft for draft in drafts}
-        self._shingles: dict[int, npt.NDArray[np.int64]] = {}
+        self._shingles: dict[int, npt.NDArray[np.uint64]] = {}
         self._stored: dict[int, RowMapping] = {}
 
     def load(self, rows: Sequence[int]) -> None:
@@ -328,7 +332,7 @@ class _Texts:
         for article_id, text in write.texts_of(self._connection, list(ids)).items():
             self._stored[ids[article_id]] = text
 
-    def shingles(self, row: int) -> npt.NDArray[np.int64]:
+    def shingles(self, row: int) -> npt.NDArray[np.uint64]:
         """Return the shingles of the article at `row`."""
         if row not in self._shingles:
             draft = self._drafts.get(row)
@@ -336,7 +340,7 @@ class _Texts:
             self._shingles[row] = text_shingles(text)
         return self._shingles[row]
 
-    def own_shingles(self, draft: _Draft) -> npt.NDArray[np.int64]:
+    def own_shingles(self, draft: _Draft) -> npt.NDArray[np.uint64]:
         """Return the shingles of a draft."""
         assert draft.row is not None
         return self.shingles(draft.row)
@@ -373,9 +377,8 @@ def _candidates(window: Window, model: PairModel, rows: Sequence[int]) -> _Candi
     near = window.articles.by_dense(rows, rows) if rows else []
     found: list[npt.NDArray[np.intp]] = []
     for row, dense in zip(rows, near, strict=True):
-        alike = np.union1d(dense, window.articles.by_terms(row))
+        found.append(_may_meet(window, row, np.union1d(dense, window.articles.by_terms(row))))
         window.articles.add_terms(row)
-        found.append(alike[[_may_meet(window, row, int(other)) for other in alike]] if len(alike) else alike)
     return _pairs(window, model, rows, found)
 
 
@@ -391,9 +394,10 @@ def _pairs(
     return _Candidates(right, features, model.probability(features), bounds)
 
 
-def _may_meet(window: Window, row: int, other: int) -> bool:
-    flags = window.flags_at(row) | window.flags_at(other)
-    return not flags & ONE_DAY_ONLY or window.day_at(row) == window.day_at(other)
+def _may_meet(window: Window, row: int, others: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    """Drop the candidates of another day where one of the two is a rate, a schedule or a forecast."""
+    one_day = (window.flags[others] | window.flags[row]) & ONE_DAY_ONLY > 0
+    return others[~one_day | (window.days(others) == window.days(row))] if one_day.any() else others
 
 
 # --- clusters and stories ---------------------------------------------------------------------------------------------
@@ -419,29 +423,37 @@ def _decide_clusters(
             row, draft.similarity = copied
             draft.copy_of, publisher = texts.original(row)
             draft.same_publisher = publisher == draft.prepared.article.publisher
-            draft.cluster = window.cluster_at(row)
+            draft.cluster = int(window.clusters[row])
             window.place(draft.row, draft.cluster, is_copy=True)
             evidence = _evidence(candidates, found, row)
-            draft.reason = Reason("copy", draft.similarity, rule.cut, draft.copy_of, None, evidence, models.name)
+            draft.reason = Reason(
+                "copy", draft.similarity, rule.cut, draft.copy_of, None, evidence, models.name
+            )
             continue
         voices = _voices(window, draft.row, candidates, found)
         choice = choose(voices, lambda group: window.sizes[group], rule)
         draft.opens = choice.group is None
         draft.cluster = (
-            window.open_cluster(ID_PREFIXES["cluster"] + str(ULID()), -1) if choice.group is None else choice.group
+            window.open_cluster(ID_PREFIXES["cluster"] + str(ULID()), -1)
+            if choice.group is None
+            else choice.group
         )
         window.place(draft.row, draft.cluster, is_copy=False)
         draft.reason = _reason(window, choice, rule.cut, models.name, candidates, found, window.cluster_ids)
 
 
-def _voices(window: Window, row: int, candidates: _Candidates, found: slice) -> list[Voice]:
-    if window.flags_at(row) & STANDS_ALONE:
+def _voices(
+    window: Window, row: int, candidates: _Candidates, found: slice, group_of: Sequence[int] | None = None
+) -> list[Voice]:
+    """Return the candidates that have a say, each for its cluster, or for `group_of` that cluster."""
+    if window.flags[row] & STANDS_ALONE:
         return []
-    return [
-        Voice(int(other), window.cluster_at(int(other)), float(probability))
-        for other, probability in zip(candidates.rows[found], candidates.probability[found], strict=True)
-        if not window.flags_at(int(other)) & (IS_COPY | STANDS_ALONE)
-    ]
+    rows, probability = candidates.rows[found], candidates.probability[found]
+    heard = (window.flags[rows] & (IS_COPY | STANDS_ALONE) == 0) & (probability >= MIN_VOICE)
+    rows = rows[heard]
+    clusters = window.clusters[rows].tolist()
+    groups = clusters if group_of is None else [group_of[cluster] for cluster in clusters]
+    return list(map(Voice, rows.tolist(), groups, probability[heard].tolist()))
 
 
 def _decide_stories(window: Window, models: Models, cuts: Cuts, heads: Sequence[_Draft]) -> None:
@@ -462,14 +474,15 @@ def _decide_stories(window: Window, models: Models, cuts: Cuts, heads: Sequence[
     for draft in heads:
         assert draft.row is not None
         bounds = candidates.bounds[draft.row]
-        voices = [
-            replace(voice, group=window.story_of[voice.group])
-            for voice in _voices(window, draft.row, candidates, bounds)
-        ]
+        voices = _voices(window, draft.row, candidates, bounds, window.story_of)
         choice = choose(voices, lambda _story: 1, rule)
-        story = window.open_story(ID_PREFIXES["story"] + str(ULID())) if choice.group is None else choice.group
+        story = (
+            window.open_story(ID_PREFIXES["story"] + str(ULID())) if choice.group is None else choice.group
+        )
         window.story_of[draft.cluster] = story
-        draft.story_reason = _reason(window, choice, rule.cut, models.name, candidates, bounds, window.story_ids)
+        draft.story_reason = _reason(
+            window, choice, rule.cut, models.name, candidates, bounds, window.story_ids
+        )
 
 
 def _reason(

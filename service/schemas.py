@@ -3,12 +3,10 @@
 Answers stand in `service/answers.py`.
 """
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import Annotated, Any, Self
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -25,9 +23,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from service.errors import FIELD_MESSAGES
-
-if TYPE_CHECKING:
-    from service.model import Precision
+from service.model import Precision
 
 MAX_TITLE = 500
 MAX_TEXT = 50_000
@@ -58,8 +54,7 @@ class Moment:
 
 def refusal(code: str, *, field: str | None = None) -> PydanticCustomError:
     """Make the error of a code in `FIELD_MESSAGES`; `field` points below the value that is checked."""
-    # The type of an error is a literal for pydantic's own checker only.
-    return PydanticCustomError(code, FIELD_MESSAGES[code], {"field": field} if field else None)  # type: ignore[arg-type]
+    return PydanticCustomError(code, FIELD_MESSAGES[code], {"field": field} if field else None)
 
 
 def parse_moment(value: Any) -> Moment:
@@ -144,7 +139,6 @@ def check_url(value: str) -> str:
     return value
 
 
-
 Url = Annotated[
     str,
     StringConstraints(max_length=MAX_URL),
@@ -186,10 +180,14 @@ class Probe(Strict):
     """An article to compare with what is stored: exactly one of `text`, `html` and `page`."""
 
     url: Url | None = Field(
-        default=None, description="Address of the article; never fetched, only compared.", examples=["https://www.kompas.com/read/2024/03/27/06161181/contoh"]
+        default=None,
+        description="Address of the article; never fetched, only compared.",
+        examples=["https://www.kompas.com/read/2024/03/27/06161181/contoh"],
     )
     source: Name | None = Field(
-        default=None, description="Outlet as a domain or a name; read from `url` when missing.", examples=["kompas.com"]
+        default=None,
+        description="Outlet as a domain or a name; read from `url` when missing.",
+        examples=["kompas.com"],
     )
     title: Title | None = Field(default=None, description="Headline; needed beside `text`.")
     published_at: When | None = Field(
@@ -199,13 +197,20 @@ class Probe(Strict):
         examples=["2024-03-27T06:16:00+07:00", "2024-03-27"],
     )
     author: Name | None = Field(default=None, description="Who wrote it.")
-    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$")] | None = Field(
-        default=None, description="Language tag.", examples=["id"]
+    language: Annotated[str, StringConstraints(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8}){0,3}$")] | None = (
+        Field(default=None, description="Language tag.", examples=["id"])
     )
     text: Body | None = Field(default=None, description="The body, already extracted.")
     html: PageBody | None = Field(default=None, description="The page's HTML.")
     page: PageBody | None = Field(
         default=None, description="Plain text copied from the rendered page, boilerplate and all."
+    )
+
+    external_id: Name | None = Field(default=None, description="The caller's own ID of the article.")
+    metadata: dict[Key, Value] = Field(
+        default_factory=dict,
+        max_length=MAX_METADATA,
+        description="Flat object of strings, kept and given back untouched.",
     )
 
     @model_validator(mode="after")
@@ -234,13 +239,6 @@ class ArticleIn(Probe):
                 }
             ]
         }
-    )
-
-    external_id: Name | None = Field(default=None, description="The caller's own ID of the article.")
-    metadata: dict[Key, Value] = Field(
-        default_factory=dict,
-        max_length=MAX_METADATA,
-        description="Flat object of strings, kept and given back untouched.",
     )
 
     @model_validator(mode="after")
@@ -286,7 +284,9 @@ class GroupSearch(Search):
     """Filters of the list of stories."""
 
     updated_from: When | None = Field(default=None, description="Changed at or after this time.")
-    min_sources: int | None = Field(default=None, ge=1, le=1_000_000, description="Least independent sources.")
+    min_sources: int | None = Field(
+        default=None, ge=1, le=1_000_000, description="Least independent sources."
+    )
 
 
 class ClusterSearch(GroupSearch):

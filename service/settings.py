@@ -25,7 +25,10 @@ class Settings(BaseSettings):
         default=0.34, gt=0, lt=1, description="Probability of 'same event' above which an article joins."
     )
     story_cut: float = Field(
-        default=0.4, gt=0, lt=1, description="Probability of 'same story' above which a cluster joins a story."
+        default=0.4,
+        gt=0,
+        lt=1,
+        description="Probability of 'same story' above which a cluster joins a story.",
     )
     window_days: float = Field(
         default=14, gt=0, description="Days between an article and the reports it is compared with."
@@ -36,7 +39,9 @@ class Settings(BaseSettings):
 
     max_body_bytes: int = Field(default=2 * 2**20, gt=0, description="Bytes of one article's request body.")
     max_bulk_bytes: int = Field(default=8 * 2**20, gt=0, description="Bytes of a bulk body on the wire.")
-    max_inflated_bytes: int = Field(default=32 * 2**20, gt=0, description="Bytes of a bulk body once inflated.")
+    max_inflated_bytes: int = Field(
+        default=32 * 2**20, gt=0, description="Bytes of a bulk body once inflated."
+    )
     max_bulk_items: int = Field(default=1000, gt=0, description="Articles in one bulk body.")
     body_timeout_s: float = Field(default=30.0, gt=0, description="Seconds a client may take to send a body.")
     extraction_timeout_s: float = Field(default=2.0, gt=0, description="Seconds one HTML page may take.")

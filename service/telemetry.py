@@ -36,7 +36,10 @@ class Metrics:
             "benang_articles", "Articles by what became of them.", ["status"], registry=self.registry
         )
         self.relations = Counter(
-            "benang_relations", "New articles by their relation to earlier ones.", ["relation"], registry=self.registry
+            "benang_relations",
+            "New articles by their relation to earlier ones.",
+            ["relation"],
+            registry=self.registry,
         )
         self.rejected = Counter(
             "benang_rejected", "Articles refused, by problem code.", ["reason"], registry=self.registry
@@ -45,7 +48,10 @@ class Metrics:
             "benang_stage_seconds", "Time a stage takes.", ["stage"], registry=self.registry, buckets=_FAST
         )
         self.queue_wait_seconds = Histogram(
-            "benang_queue_wait_seconds", "Time a batch waits for the writer.", registry=self.registry, buckets=_FAST
+            "benang_queue_wait_seconds",
+            "Time a batch waits for the writer.",
+            registry=self.registry,
+            buckets=_FAST,
         )
         self.store_errors = Counter(
             "benang_store_errors", "Failures of the database.", ["kind"], registry=self.registry
@@ -64,12 +70,17 @@ class Metrics:
             return Gauge(f"benang_{name}", text, registry=self.registry)
 
         self.queue_length = gauge("queue_length", "Batches that wait for the writer.")
-        self.index_vectors = gauge("index_vectors", "Vectors in the index; alert when it differs from the database.")
+        self.index_vectors = gauge(
+            "index_vectors", "Vectors in the index; alert when it differs from the database."
+        )
         self.database_vectors = gauge("database_vectors", "Vectors of the live window in the database.")
         self.disk_free_bytes = gauge("disk_free_bytes", "Free space where the store lies.")
         self.writer_lock_held = gauge("writer_lock_held", "Whether this process owns the store.")
         self._build = Gauge(
-            "benang_build_info", "Version, model and store.", ["version", "model", "store"], registry=self.registry
+            "benang_build_info",
+            "Version, model and store.",
+            ["version", "model", "store"],
+            registry=self.registry,
         )
 
     def _count_http(self) -> None:

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from embeddings.shelf import Rows
     from embeddings.vectors import ArticleVectors
+
+WIB_HOURS = 7
 
 IS_COPY = 1
 """The row repeats another: it proposes copies but has no voice in a cluster."""
@@ -58,9 +61,9 @@ class Window:
         """The story number of each cluster."""
         self._cluster_numbers: dict[str, int] = {}
         self._story_numbers: dict[str, int] = {}
-        self._ids = Column(np.uint8, 16)
-        self._clusters = Column(np.int64)
-        self._flags = Column(np.uint8)
+        self._ids: Column[np.uint8] = Column(np.uint8, 16)
+        self._clusters: Column[np.int64] = Column(np.int64)
+        self._flags: Column[np.uint8] = Column(np.uint8)
 
     def shelve(self, entries: Sequence[Entry]) -> range:
         """Put `entries` on the shelf, not yet in any cluster, and return their rows."""
@@ -73,6 +76,13 @@ class Window:
             [entry.event_us / 3_600_000_000 for entry in entries],
             [entry.outlet for entry in entries],
         )
+
+    def unshelve(self, length: int) -> None:
+        """Take back every row from `length` on; they must be in no index and no cluster."""
+        self.shelf.truncate(length)
+        self._ids.truncate(length)
+        self._clusters.truncate(length)
+        self._flags.truncate(length)
 
     def open_cluster(self, cluster_id: str, story: int) -> int:
         """Add an empty cluster in story number `story` and return its number."""
@@ -88,9 +98,10 @@ class Window:
         self.story_ids.append(story_id)
         return len(self.story_ids) - 1
 
-    def cluster_number(self, cluster_id: str) -> int:
-        """Return the number of a known cluster."""
-        return self._cluster_numbers[cluster_id]
+    def cluster_number(self, cluster_id: str, story_id: str) -> int:
+        """Return the number of a cluster, adding it when it is new to the window."""
+        known = self._cluster_numbers.get(cluster_id)
+        return self.open_cluster(cluster_id, self.story_number(story_id)) if known is None else known
 
     def story_number(self, story_id: str) -> int:
         """Return the number of a story, adding it when it is new to the window."""
@@ -99,9 +110,9 @@ class Window:
 
     def place(self, row: int, cluster: int, *, is_copy: bool) -> None:
         """Put a row into a cluster."""
-        self._clusters.values[row] = cluster
+        self.clusters[row] = cluster
         if is_copy:
-            self._flags.values[row] |= IS_COPY
+            self.flags[row] |= IS_COPY
         else:
             self.sizes[cluster] += 1
 
@@ -109,10 +120,10 @@ class Window:
         """Take a row out of both indexes and of its cluster's count."""
         self.articles.remove(row)
         self.heads.remove(row)
-        cluster = self.cluster_at(row)
-        if cluster >= 0 and not self.flags_at(row) & IS_COPY:
+        cluster = int(self.clusters[row])
+        if cluster >= 0 and not self.flags[row] & IS_COPY:
             self.sizes[cluster] -= 1
-        self._clusters.values[row] = -1
+        self.clusters[row] = -1
 
     def article_id(self, row: int) -> str:
         """Return the ID of the article at `row`."""
@@ -121,20 +132,22 @@ class Window:
     def row_of(self, article_id: str) -> int | None:
         """Return the row an article stands at now, or None when it is not in memory."""
         rows = np.flatnonzero((self._ids.values == _key(article_id)).all(axis=1))
-        live = [int(row) for row in rows if row in self.articles]
+        live = [row for row in rows.tolist() if row in self.articles]
         return live[-1] if live else None
 
-    def cluster_at(self, row: int) -> int:
-        """Return the cluster number at `row`, -1 for none."""
-        return int(self._clusters.values[row])
+    @property
+    def clusters(self) -> npt.NDArray[np.int64]:
+        """The cluster number of each row, -1 for none (a view)."""
+        return self._clusters.values
 
-    def flags_at(self, row: int) -> int:
-        """Return the flags of `row`."""
-        return int(self._flags.values[row])
+    @property
+    def flags(self) -> npt.NDArray[np.uint8]:
+        """The flags of each row (a view)."""
+        return self._flags.values
 
-    def day_at(self, row: int) -> int:
-        """Return the day of `row` in western Indonesian time (UTC+7)."""
-        return int((float(self.shelf.hours.values[row]) + 7) // 24)
+    def days(self, rows: Rows | int) -> npt.NDArray[np.float64]:
+        """Return the days of `rows` in western Indonesian time (UTC+7), counted from 1970."""
+        return np.asarray((self.shelf.hours.values[rows] + WIB_HOURS) // 24)
 
 
 def _key(article_id: str) -> npt.NDArray[np.uint8]:

@@ -3,6 +3,7 @@
 import json
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def _shared(name: str) -> Page:
     return _extract(name, SHARED)
 
 
-def _plain(page: Page, field: str):
+def _plain(page: Page, field: str) -> Any:
     value = getattr(page, field)
     if isinstance(value, datetime):
         return value.isoformat()
@@ -36,24 +37,24 @@ def _plain(page: Page, field: str):
 
 
 @pytest.mark.parametrize("name", sorted(EXPECTED))
-def test_a_page_of_each_outlets_shape_comes_out_whole(name):
+def test_a_page_of_each_outlets_shape_comes_out_whole(name: str) -> None:
     page = _extract(name)
     expected = EXPECTED[name]
     assert {field: _plain(page, field) for field in expected} == expected
 
 
-def test_the_same_kompas_article_from_html_names_no_warning():
+def test_the_same_kompas_article_from_html_names_no_warning() -> None:
     assert _extract("kompas.html").warnings == ()
 
 
-def test_tribuns_clock_above_the_title_is_the_day_of_the_visit():
+def test_tribuns_clock_above_the_title_is_the_day_of_the_visit() -> None:
     page = _extract("tribun.txt")
     assert page.published_at is not None
     assert page.published_at.isoformat() == "2025-06-10T07:37:00+08:00"
     assert page.warnings == ()
 
 
-def test_a_line_that_shows_only_an_update_gives_no_publication():
+def test_a_line_that_shows_only_an_update_gives_no_publication() -> None:
     page = from_page(
         "Jembatan Awan Dibuka Lagi Setelah Sebulan\n\nKompas.com- Diperbarui 01/07/2025, 16:42 WIB\n\n"
         "RIMBA JAYA, KOMPAS.com - Jembatan itu dibuka lagi setelah diperbaiki selama sebulan penuh oleh dinas.\n",
@@ -66,7 +67,7 @@ def test_a_line_that_shows_only_an_update_gives_no_publication():
     assert (page.published_at_source, page.precision) == ("url", "second")
 
 
-def test_real_republika_page():
+def test_real_republika_page() -> None:
     page = _shared("republika_belarusia.txt")
     assert page.title == "Belarusia dan Rusia akan Kerja Sama Respons Ancaman Asing"
     assert page.source == "republika.co.id"
@@ -76,11 +77,18 @@ def test_real_republika_page():
     assert page.dateline_place == "MOSKOW"
     assert page.text.startswith("Kantor berita Rusia melaporkan")
     assert page.text.endswith("simbol oposisi.")
-    for debris in ("baca juga", "sumber :", "advertisement", "foto:", "soal kerja sama dengan rusia", "republika"):
+    for debris in (
+        "baca juga",
+        "sumber :",
+        "advertisement",
+        "foto:",
+        "soal kerja sama dengan rusia",
+        "republika",
+    ):
         assert debris not in page.text.lower()
 
 
-def test_real_kompas_page():
+def test_real_kompas_page() -> None:
     page = _shared("kompas_belarus.txt")
     assert page.title == "Putin Janjikan Bantuan Keamanan kepada Presiden Belarus Lukashenko"
     assert page.source == "kompas.com"
@@ -94,7 +102,7 @@ def test_real_kompas_page():
         assert debris not in page.text.lower()
 
 
-def test_real_kompas_html():
+def test_real_kompas_html() -> None:
     page = _shared("kompas_menhub.html")
     assert page.published_at is not None
     assert page.published_at.isoformat() == "2023-11-02T21:34:19+07:00"
@@ -107,7 +115,7 @@ def test_real_kompas_html():
     assert page.warnings == ()
 
 
-def test_real_detik_html():
+def test_real_detik_html() -> None:
     page = _shared("detik_stroke.html")
     assert page.title == "Curhat Wanita Kena Stroke di Umur 26, Ketahuan saat Terkapar di Kamar Mandi"
     assert page.published_at is not None

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embeddings.terms import BUCKETS, UNKNOWN_SHARE, Background
-from embeddings.text import lower, normalise, term_id, words
+from embeddings.text import normalise, term_id, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +41,9 @@ def read_articles(path: Path) -> Iterator[tuple[str, str]]:
 
 def main() -> None:
     """Count and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--out", type=Path, default=MODEL / "background.safetensors")
     options = parser.parse_args()
@@ -51,7 +53,7 @@ def main() -> None:
     documents = 0
     for title, text in read_articles(options.corpus):
         documents += 1
-        terms = set(lower(words(title))) | set(lower(words(text)))
+        terms = set(words(title.lower())) | set(words(text.lower()))
         frequency[[term_id(term) % BUCKETS for term in terms]] += 1
         inside = _INSIDE.findall(text)
         np.add.at(seen, [term_id(word.lower()) % BUCKETS for word in inside], 1)

@@ -23,7 +23,7 @@ from sentence_transformers.sentence_transformer.modules import Normalize, Static
 from sklearn.utils.extmath import randomized_svd
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers
 
-from embeddings.text import lower, normalise, words
+from embeddings.text import normalise, words
 from embeddings.training.background import MODEL, read_articles
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def read_headlines(path: Path) -> Iterator[list[str]]:
     """Yield the lower-case words of each headline."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
-            yield lower(words(normalise(json.loads(line)["title"])))
+            yield words(normalise(json.loads(line)["title"]).lower())
 
 
 def choose_vocabulary(documents: list[list[str]], headlines: Path) -> tuple[list[str], Counter[str]]:
@@ -80,7 +80,9 @@ def build_tokenizer(vocabulary: list[str]) -> Tokenizer:
     table = {UNKNOWN: 0} | {word: position for position, word in enumerate(vocabulary, start=1)}
     tokenizer = Tokenizer(models.WordLevel(table, unk_token=UNKNOWN))
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(r"[\p{L}\p{M}\p{N}]+"), behavior="removed", invert=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(
+        Regex(r"[\p{L}\p{M}\p{N}]+"), behavior="removed", invert=True
+    )
     return tokenizer
 
 
@@ -88,7 +90,9 @@ def save_model(folder: Path, tokenizer: Tokenizer, vectors: npt.NDArray[np.float
     """Write a sentence-transformers folder whose vectors are int8 with one scale a word."""
     table = np.vstack([np.zeros((1, DIMENSION), dtype=np.float32), vectors])
     static = StaticEmbedding(tokenizer, embedding_weights=table)
-    SentenceTransformer(modules=[static, Normalize()], device="cpu").save(str(folder), create_model_card=False)
+    SentenceTransformer(modules=[static, Normalize()], device="cpu").save(
+        str(folder), create_model_card=False
+    )
     scale = np.abs(table).max(axis=1) / 127
     codes = np.rint(table / np.maximum(scale, 1e-12)[:, None]).astype(np.int8)
     weights = next(file for file in folder.rglob("model.safetensors"))
@@ -97,13 +101,16 @@ def save_model(folder: Path, tokenizer: Tokenizer, vectors: npt.NDArray[np.float
 
 def main() -> None:
     """Train and write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("headlines", type=Path)
     parser.add_argument("--out", type=Path, default=MODEL)
     options = parser.parse_args()
     documents = [
-        [*lower(words(title)) * 2, *lower(words(text))][:MAX_WORDS] for title, text in read_articles(options.corpus)
+        [*words(title.lower()) * 2, *words(text.lower())][:MAX_WORDS]
+        for title, text in read_articles(options.corpus)
     ]
     vocabulary, frequency = choose_vocabulary(documents, options.headlines)
     vectors = word_vectors(documents, vocabulary, frequency)

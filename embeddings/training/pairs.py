@@ -46,7 +46,14 @@ EVENT_FEATURES = (
     "log_days",
     "same_outlet",
 )
-STORY_FEATURES = ("lead_cosine", "whole_cosine", "title_cosine", "dense_cosine", "name_cosine", "shared_names")
+STORY_FEATURES = (
+    "lead_cosine",
+    "whole_cosine",
+    "title_cosine",
+    "dense_cosine",
+    "name_cosine",
+    "shared_names",
+)
 EVENT_REACH = Reach("lead", horizon_days=14, partition_days=7)
 STORY_REACH = Reach("names", horizon_days=180, partition_days=30)
 BATCH = 256
@@ -137,14 +144,14 @@ def fit(name: str, columns: tuple[str, ...], parts: list[Pairs]) -> PairModel:
 
 def main() -> None:
     """Fit and write both models."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("gold", type=Path, nargs="+")
     parser.add_argument("--out", type=Path, default=BUNDLED)
     options = parser.parse_args()
     encoder, background = SentenceEncoder(), Background.load(BUNDLED / "background.safetensors")
-    files = [
-        [json.loads(line) for line in gzip.open(path, "rt", encoding="utf-8")] for path in options.gold
-    ]
+    files = [[json.loads(line) for line in gzip.open(path, "rt", encoding="utf-8")] for path in options.gold]
     event = fit("event-1", EVENT_FEATURES, [event_pairs(encoder, background, rows) for rows in files])
     story = fit("story-1", STORY_FEATURES, [story_pairs(encoder, background, rows) for rows in files])
     for model, file in ((event, "event.json"), (story, "story.json")):

@@ -34,6 +34,7 @@ _SPACES = re.compile(" {2,}")
 _COMMAS = re.compile(",(?: ?,)+ ?")
 # Crawls of 2019 join paragraphs with a comma: `di sana.,Dia`, `katanya.,"Kami`.
 _JOINED = re.compile(r""",(?:(?<=[.!?],)(?=[^\s,.])|(?<=["'],)(?=[A-Z"]))""")
+_MAX_LINES = 50_000
 _CLOSING = frozenset("\"'.!?);:\n")
 _SCROLL = re.compile(r"(?:ADVERTISEMENT ?)?SCROLL TO (?:CONTINUE|RESUME)(?: WITH)? CONTENT")
 _GAMBAS = re.compile(r"\[Gambas: ?[^\]\n]{0,80}\]")
@@ -77,8 +78,8 @@ def mend(text: str) -> str:
 
 
 def lines_of(text: str) -> list[str]:
-    """Split a text into its stripped lines, empty ones left out."""
-    return [line for raw in text.split("\n") if (line := raw.strip())]
+    """Split a text into its stripped lines, empty ones left out; no article has more than 50,000."""
+    return [line for raw in text.split("\n", _MAX_LINES)[:_MAX_LINES] if (line := raw.strip())]
 
 
 def _one_comma(match: re.Match[str]) -> str:

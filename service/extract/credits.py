@@ -69,7 +69,8 @@ _STAMP = re.compile(
 _STAMP_BARE = re.compile(r"(?:Artikel|Berita) ini (?:telah|sudah) tayang di\b")
 _LINK = re.compile(r"(?P<url>https?://(?!kmp\.im)[^\s\"']{4,400})")
 _TITLE_END = re.compile(
-    r",? ?(?:klik untuk baca|penulis ?:|editor ?:|kompascom\+|baca di sini|https?:|download aplikasi|, ?$)", re.IGNORECASE
+    r",? ?(?:klik untuk baca|penulis ?:|editor ?:|kompascom\+|baca di sini|https?:|download aplikasi|, ?$)",
+    re.IGNORECASE,
 )
 _STAMP_REACH = 900
 _CLOSING_MARK = re.compile(
@@ -83,8 +84,36 @@ _MENTION = re.compile(
     r"(?P<name>[A-Z][\w&-]{1,30}(?:\.[a-z]{2,4}){0,2}(?: [A-Z][\w&-]{1,30}){0,3})"
 )
 _NOT_SOURCES = frozenset(
-    "Presiden Menteri Ketua Gubernur Wakil Bupati Wali Kepala Senin Selasa Rabu Kamis Jumat Sabtu Minggu Ahad Pasal "
-    "Direktur Juru Sekretaris Kapolri Kapolda Kapolres Pak Bu Al Surat Undang-Undang".split()
+    [
+        "Presiden",
+        "Menteri",
+        "Ketua",
+        "Gubernur",
+        "Wakil",
+        "Bupati",
+        "Wali",
+        "Kepala",
+        "Senin",
+        "Selasa",
+        "Rabu",
+        "Kamis",
+        "Jumat",
+        "Sabtu",
+        "Minggu",
+        "Ahad",
+        "Pasal",
+        "Direktur",
+        "Juru",
+        "Sekretaris",
+        "Kapolri",
+        "Kapolda",
+        "Kapolres",
+        "Pak",
+        "Bu",
+        "Al",
+        "Surat",
+        "Undang-Undang",
+    ]
 )
 _MENTIONS = 8
 _DW = re.compile(r"artikel ini pertama kali terbit dalam bahasa (?:inggris|jerman)", re.IGNORECASE)
@@ -123,6 +152,9 @@ def read_credit(line: str, into: Credits, source: str | None = None) -> None:
     if lowered.startswith("diproduksi oleh"):
         into.agency = into.agency or next((_AGENCIES[a] for a in ("abc indonesia",) if a in lowered), None)
         return
+    if lowered.startswith("diadaptasi oleh"):
+        _add_editor(into, line[len("diadaptasi oleh") :])
+        return
     if _DW.match(line):
         into.agency = into.agency or "DW"
         return
@@ -134,8 +166,9 @@ def read_credit(line: str, into: Credits, source: str | None = None) -> None:
 
 def _read_roles(line: str, into: Credits, source: str | None) -> None:
     roles = list(_ROLE.finditer(line))
-    for match, after in zip(roles, [*roles[1:], None], strict=True):
-        value = line[match.end() : after.start() if after else len(line)]
+    ends = [match.start() for match in roles[1:]] + [len(line)]
+    for match, end in zip(roles, ends, strict=False):
+        value = line[match.end() : end]
         role = match["role"].lower()
         if role in _EDITOR_ROLES:
             _add_editor(into, value)
@@ -173,7 +206,9 @@ def agency_of(value: str, source: str | None = None) -> str | None:
         parts = re.split(r" ?[/,|&] ?| dan | via ", name)
         known = next((_AGENCIES[part.lower()] for part in parts if part.lower() in _AGENCIES), None)
     outlet = outlet_of(known or name)
-    if source is not None and (outlet == source or ("." in outlet and publisher_of(outlet) == publisher_of(source))):
+    if source is not None and (
+        outlet == source or ("." in outlet and publisher_of(outlet) == publisher_of(source))
+    ):
         return None
     if known is None and len(name) > 60:  # noqa: PLR2004 - a sentence, not a name
         return None
@@ -196,9 +231,9 @@ def find_stamp(text: str) -> tuple[ReprintStamp | None, str, str]:
     if title:
         stop = _TITLE_END.search(title)
         title = title[: stop.start()] if stop else title
-        title = title.strip(" ,.:\"'") or None
+        title = title.strip(" ,.:\"'")
     outlet = re.split(r"(?i) dengan|,| baca", match["outlet"])[0].strip(" .-")
-    stamp = ReprintStamp(outlet_of(outlet), title, link["url"].rstrip(".,)") if link else None)
+    stamp = ReprintStamp(outlet_of(outlet), title or None, link["url"].rstrip(".,)") if link else None)
     return stamp, text[: match.start()] + text[end:], taken
 
 
@@ -275,7 +310,7 @@ def _is_tag(line: str) -> bool:
 def _is_name_line(line: str) -> bool:
     if line.lower() in _AGENCIES:
         return True
-    if len(line) > _NAME_CHARS or not line[-1].isalnum():
+    if len(line) > _NAME_CHARS or not line[-1].isalnum() or ":" in line:
         return False
     words = line.replace("|", " ").replace("/", " ").split()
     return 1 < len(words) <= _NAME_WORDS and all(word[0].isupper() and not word.isdigit() for word in words)

@@ -44,6 +44,7 @@ _THEN_PLACE = re.compile(rf"\s?[,.:]?\s?(?P<place>{_PLACE}(?:, ?{_PLACE}){{0,2}}
 _THEN_DOTTED = re.compile(rf"{_DASH}(?P<place>{_CAPS})\. ?(?=[A-Z\"'])")
 _THEN_DASH = re.compile(_DASH)
 _THEN_CITY = re.compile(rf"\s?,\s?(?P<place>(?i:{_CITIES}))(?:\s|(?=[A-Z\"'])|$)")
+_THEN_GLUED = re.compile(rf"\s?,\s?(?P<place>(?:{_CITIES}))(?=[A-Z][a-z])")
 _THEN_WORD = re.compile(rf"\s?,\s?(?P<place>{_WORD})\s(?=[A-Z\"'])")
 _PLACE_FIRST = re.compile(rf"(?P<place>{_PLACE}(?:, ?{_PLACE})?)\s?,\s?{_OUTLET}{_DASH}")
 _AGENCY = re.compile(
@@ -55,9 +56,22 @@ _BARE = re.compile(rf"(?P<place>{_WORD}(?: {_WORD}){{0,2}})\s[-–—](?:\s?[-�
 _CITY = re.compile(f"(?:{_CITIES})", re.IGNORECASE)
 _PAID = re.compile(rf"(?:INFO NASIONAL|INFO TEMPO|INFORIAL|ADVERTORIAL){_DASH}")
 _NOT_PLACES = frozenset(
-    "FOTO|VIDEO|LIVE|OPINI|BREAKING NEWS|INFOGRAFIS|CEK FAKTA|HOAKS|KOLOM|POPULER|TERPOPULER|UPDATE|FAKTA".split(
-        "|"
-    )
+    [
+        "Paris Saint",
+        "FOTO",
+        "VIDEO",
+        "LIVE",
+        "OPINI",
+        "BREAKING NEWS",
+        "INFOGRAFIS",
+        "CEK FAKTA",
+        "HOAKS",
+        "KOLOM",
+        "POPULER",
+        "TERPOPULER",
+        "UPDATE",
+        "FAKTA",
+    ]
 )
 
 
@@ -105,7 +119,9 @@ def is_dateline(line: str) -> bool:
     """Tell whether a line opens with a dateline that names an outlet, an agency or a place in capitals."""
     head = line[:_HEAD].lstrip(_LEADING)
     hit = find_dateline(head)
-    return hit is not None and (hit.outlet is not None or hit.agency is not None or bool(_BARE_CAPS.match(head)))
+    return hit is not None and (
+        hit.outlet is not None or hit.agency is not None or bool(_BARE_CAPS.match(head))
+    )
 
 
 def find_dateline(head: str) -> _Hit | None:
@@ -132,7 +148,7 @@ def find_dateline(head: str) -> _Hit | None:
 
 def _after_outlet(head: str, start: re.Match[str]) -> _Hit | None:
     outlet, end = outlet_of(start["outlet"]), start.end()
-    for pattern in (_THEN_PLACE, _THEN_DOTTED, _THEN_CITY):
+    for pattern in (_THEN_GLUED, _THEN_PLACE, _THEN_DOTTED, _THEN_CITY):
         match = pattern.match(head, end)
         if match is not None:
             return _Hit(match.end(), match["place"], outlet)

@@ -43,7 +43,7 @@ WEEKDAYS = {word: number for number, words in enumerate(_DAY_WORDS) for word in 
 
 # A date line is short; whatever comes later in a longer string is not looked at.
 _LINE_CAP = 400
-_BODY_CAP = 400_000
+_BODY_CAP = 200_000
 _BODY_DATES = 64
 _CENTURY = 100
 
@@ -169,7 +169,9 @@ def _time_of(match: re.Match[str], before: str) -> ParsedTime | None:
     word = match["m1"] or match["m3"]
     month = MONTHS[word.lower()] if word else int(match["m2"])
     year = _year(match["y1"] or match["y2"] or match["y3"])
-    clock = (match["bH"], match["bM"], match["bS"]) if match["bH"] else (match["aH"], match["aM"], match["aS"])
+    clock = (
+        (match["bH"], match["bM"], match["bS"]) if match["bH"] else (match["aH"], match["aM"], match["aS"])
+    )
     at = _datetime((year, month, dom), clock, _offset(match["zone"]))
     if at is None:
         return None

@@ -59,9 +59,7 @@ def read_header(lines: list[str]) -> Header:
     if title_at is not None:
         header.title = top[title_at]
     below = -1 if title_at is None else title_at
-    dated = [
-        i for i, found in times.items() if i < limit and (i > below or found[0].precision != "day")
-    ]
+    dated = [i for i, found in times.items() if i < limit and (i > below or found[0].precision != "day")]
     dated = _header_only(top, dated, below)
     header.times = [time for i in dated for time in times[i]]
     last = max([below, *dated])
@@ -72,7 +70,9 @@ def read_header(lines: list[str]) -> Header:
 
 def _header_only(top: list[str], dated: list[int], below: int) -> list[int]:
     """Leave out dates that stand in running text, below the first paragraph."""
-    prose = next((i for i in range(below + 1, len(top)) if i not in dated and len(top[i]) >= _DATE_CHARS), len(top))
+    prose = next(
+        (i for i in range(below + 1, len(top)) if i not in dated and len(top[i]) >= _DATE_CHARS), len(top)
+    )
     return [i for i in dated if i < prose]
 
 
@@ -103,7 +103,7 @@ def _longest(top: list[str], fits: list[int]) -> int:
 
 def _could_be_title(line: str) -> bool:
     low, high = _TITLE_CHARS
-    if not low <= len(line) <= high or line[-1] in ".,:;" or line[:1].islower() and not line[:2].isalpha():
+    if not low <= len(line) <= high or line[-1] in ".,:;" or (line[:1].islower() and not line[:2].isalpha()):
         return False
     few, many = _TITLE_WORDS
     if not few <= line.count(" ") + 1 <= many or rule_of(line) is not None:

@@ -44,19 +44,80 @@ _VISIBLE = (
     "time",
 )
 _SKIPPED = frozenset(
-    "script style noscript iframe template svg figure figcaption picture video audio form button input select "
-    "textarea nav aside head object".split()
+    [
+        "script",
+        "style",
+        "noscript",
+        "iframe",
+        "template",
+        "svg",
+        "figure",
+        "figcaption",
+        "picture",
+        "video",
+        "audio",
+        "form",
+        "button",
+        "input",
+        "select",
+        "textarea",
+        "nav",
+        "aside",
+        "head",
+        "object",
+    ]
 )
 _BLOCKS = frozenset(
-    "address article blockquote br center dd div dl dt fieldset footer h1 h2 h3 h4 h5 h6 header hr li main ol p pre "
-    "section table tbody td th thead tr ul".split()
+    [
+        "address",
+        "article",
+        "blockquote",
+        "br",
+        "center",
+        "dd",
+        "div",
+        "dl",
+        "dt",
+        "fieldset",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "header",
+        "hr",
+        "li",
+        "main",
+        "ol",
+        "p",
+        "pre",
+        "section",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
 )
 _SKIPPED_CLASS = re.compile(
     r"\b(?:inject-video|parallaxindetail|para_caption|detail__body-tag|detail__media|photo__caption|ads-on-body|"
     r"kcm-read-copy|text-muted|lightbox|sharebox|social-?share)\b|\bpic_artikel"
 )
 _SPACE = re.compile(r"[ \t\r\n\f\xa0]+")
-_NEWS = frozenset({"NewsArticle", "Article", "ReportageNewsArticle", "BlogPosting", "LiveBlogPosting", "AnalysisNewsArticle"})
+_NEWS = frozenset(
+    {
+        "NewsArticle",
+        "Article",
+        "ReportageNewsArticle",
+        "BlogPosting",
+        "LiveBlogPosting",
+        "AnalysisNewsArticle",
+    }
+)
 _NAIVE_META = ("content_PublishedDate", "publishdate", "dtk:publishdate", "pubdate", "publish_date", "date")
 _MIN_BODY = 200
 _LD_CAP = 64
@@ -231,7 +292,9 @@ def _stated_times(
     ]
     sure = [item for item in read if not item[1].tz_assumed]
     naive = [item for item in read if item[1].tz_assumed]
-    shown: list[tuple[TimeSource, ParsedTime]] = [("visible", time) for time in visible if time.kind == "published"]
+    shown: list[tuple[TimeSource, ParsedTime]] = [
+        ("visible", time) for time in visible if time.kind == "published"
+    ]
     return [*sure, *shown, *naive]
 
 
@@ -269,7 +332,12 @@ def _credits(meta: dict[str, str], ld: dict[str, Any], outlet: str | None) -> Cr
         editor = person(meta.get("content_editor", "")) or stated
         out.editors = [editor] if editor and editor != out.author else []
     else:
-        values = (meta.get("content_author", ""), meta.get("dtk:author", ""), stated or "", meta.get("author", ""))
+        values = (
+            meta.get("content_author", ""),
+            meta.get("dtk:author", ""),
+            stated or "",
+            meta.get("author", ""),
+        )
         out.author = next((name for value in values if (name := person(value))), None)
         editor = person(meta.get("content_editor", ""))
         out.editors = [editor] if editor else []

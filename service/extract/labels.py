@@ -6,10 +6,12 @@ import re
 _RULES = (
     (
         "roundup",
-        r"^\[populer\b|^populer [^:]{2,40}:|^(?:berita )?terpopuler\b|\b[0-9]{1,2} (?:berita|artikel) (?:ter)?populer\b"
-        r"|^[0-9]{1,2} populer\b|^top (?:[0-9]{1,2}|news)\b[^:]{0,40}:?|^top [0-9]{1,2} news\b|^rangkuman\b"
-        r"|^(?!.*\b(?:ihsg|rupiah|saham|emas|dolar|bursa|harga|minyak|bitcoin|kripto)\b).*\bsepekan(?: ini| terakhir)?$"
-        r"|^kaleidoskop\b|^news in brief\b|^berita hari ini\b",
+        (
+            r"^\[populer\b|^populer [^:]{2,40}:|^(?:berita )?terpopuler\b|\b[0-9]{1,2} (?:berita|artikel) (?:ter)?populer\b"
+            r"|^[0-9]{1,2} populer\b|^top (?:[0-9]{1,2}|news)\b[^:]{0,40}:?|^top [0-9]{1,2} news\b|^rangkuman\b"
+            r"|^(?!.*\b(?:ihsg|rupiah|saham|emas|dolar|bursa|harga|minyak|bitcoin|kripto)\b).*(?<!selama )(?<!dalam )(?<!tiap )\bsepekan$"
+            r"|^kaleidoskop\b|^news in brief\b|^berita hari ini\b"
+        ),
     ),
     (
         "live",
@@ -17,28 +19,31 @@ _RULES = (
     ),
     (
         "schedule",
-        r"^(?:link )?jadwal\b|\bjadwal (?:lengkap|siaran|imsak|sal?h?olat|buka puasa|puasa|tv|misa|krl|kapal|bioskop"
-        r"|samsat|sim keliling|acara)\b|\bpr[ae]kiraan cuaca\b|\bcuaca (?:hari ini|besok)\b|\bimsakiyah\b"
-        r"|\bramalan (?:zodiak|shio|bintang|cuaca)\b|^zodiak\b|\bhoroskop\b|\bkunci jawaban\b",
+        (
+            r"^(?:link )?jadwal\b|\bjadwal (?:lengkap|siaran|imsak|sal?h?olat|buka puasa|puasa|tv|misa|krl|kapal|bioskop"
+            r"|samsat|sim keliling|acara)\b|\bpr[ae]kiraan cuaca\b|\bcuaca (?:hari ini|besok)\b|\bimsakiyah\b"
+            r"|\bramalan (?:zodiak|shio|bintang|cuaca)\b|^zodiak\b|\bhoroskop\b|\bkunci jawaban\b"
+        ),
     ),
     (
         "price",
-        r"\bharga (?:[\w-]{1,20} ){1,5}hari ini\b|\bharga emas (?:antam|pegadaian|perhiasan)\b|^(?:update |daftar )harga\b"
-        r"|\bkurs (?:rupiah|dolar)\b.*\bhari ini\b",
+        (
+            r"\bharga (?:[\w-]{1,20} ){1,5}hari ini\b|\bharga emas (?:antam|pegadaian|perhiasan)\b|^(?:update |daftar )harga\b"
+            r"|\bkurs (?:rupiah|dolar)\b.*\bhari ini\b"
+        ),
     ),
-    (
-        "gallery",
-        r"^\[?(?:foto|fotos|potret|infografis|infografik|galeri foto)\b ?(?:[:\]|-]|(?-i:[A-Z0-9]))",
-    ),
-    ("video", r"^\[?video\b ?[:\]|-]?|\| ?video$|^vidio\b"),
+    ("gallery", r"^\[?(?:foto|fotos|galeri foto)\b ?[:\]|-]|^(?:[0-9]{1,2} )?potret\b|^\[?infografi[sk]\b"),
+    ("video", r"^\[?video ?[:\]|-]|\| ?video$"),
     (
         "opinion",
         r"^\[?(?:opini|kolom(?: pakar)?|tajuk(?: rencana)?|editorial|esai|catatan)\b ?[:\]|]|^\[?kolom pakar\b|^oleh ?:",
     ),
     (
         "factcheck",
-        r"^\[?(?:hoaks|hoax|klarifikasi|disinformasi|salah|cek fakta|misinformasi)\b ?[!:\]]|^\[?cek fakta\b"
-        r"|^hoaks!|^fakta atau hoaks\b",
+        (
+            r"^\[?(?:hoaks|hoax|klarifikasi|disinformasi|salah|cek fakta|misinformasi)\b ?[!:\]]|^\[?cek fakta\b"
+            r"|^hoaks!|^fakta atau hoaks\b"
+        ),
     ),
     ("advertorial", r"\(adv\)|^\[?(?:adv|advertorial|info nasional|inforial)\b"),
 )
@@ -47,7 +52,18 @@ _WORD = re.compile(r"[a-z]+")
 _TRIGGERS = frozenset(
     [
         *("populer", "terpopuler", "top", "rangkuman", "sepekan", "kaleidoskop", "brief", "berita"),
-        *("live", "siaran", "nonton", "jadwal", "cuaca", "imsakiyah", "ramalan", "zodiak", "horoskop", "kunci"),
+        *(
+            "live",
+            "siaran",
+            "nonton",
+            "jadwal",
+            "cuaca",
+            "imsakiyah",
+            "ramalan",
+            "zodiak",
+            "horoskop",
+            "kunci",
+        ),
         *("harga", "kurs", "foto", "fotos", "potret", "infografis", "infografik", "galeri", "video", "vidio"),
         *("opini", "kolom", "tajuk", "editorial", "esai", "catatan", "oleh", "hoaks", "hoax", "klarifikasi"),
         *("disinformasi", "misinformasi", "salah", "cek", "fakta", "adv", "advertorial", "info", "inforial"),
@@ -63,7 +79,6 @@ _PATHS = (
     ("video", "/watch/"),
     ("opinion", "/kolom/"),
     ("opinion", "/opini/"),
-    ("factcheck", "/cek-fakta/"),
 )
 _CAP = 300
 

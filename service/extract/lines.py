@@ -6,6 +6,7 @@ path. Rules match at the start of a line, never inside a sentence.
 
 import re
 from dataclasses import dataclass, field
+from itertools import accumulate
 
 _CAP = 420
 _RELATED_CAP = 240
@@ -16,12 +17,15 @@ _CUT_SHARE = 0.4
 _RECORDED = 400
 _RECORDED_CHARS = 240
 _AFTER_CUT = 60
+_CREDIT_LINES = 60
+_CREDIT_CHARS = 200
+_SENTENCE = ". "
+# Page marks such as `10 / 12` start with a number, so every very short line is looked at.
+_SHORT = 8
 _INLINE_RELATED = 4
 _BULLET = re.compile(r"[•*·-] ?|[0-9]{1,2}[.)] ")
 
-_ROLES = (
-    r"penulis|editor|rep|red|reporter|pewarta|penerjemah|redaktur(?: pelaksana)?|uploader|wartawan|author|kontributor"
-)
+_ROLES = r"penulis|editor|rep|red|reporter|pewarta|penerjemah|redaktur(?: pelaksana)?|uploader|wartawan|author|kontributor"
 CREDIT = (
     rf"(?:(?:{_ROLES}) ?: ?\S.*|sumber ?: ?\S.*|sumber (?-i:[A-Z][\w.]*(?: [A-Z][\w.]*){{0,3}})$"
     r"|diproduksi oleh .*|diadaptasi oleh .*|oleh ?: .*|copyright ?© ?antara.*"
@@ -39,54 +43,158 @@ _RULES = (
     ),
     (
         "advertisement",
-        r"(?:(?:advertisement ?)+(?:scroll .*)?$|iklan$|scroll (?:to|ke bawah)\b.*|close ads|gulir untuk .*"
-        r"|konten di bawah ini disajikan oleh advertiser.*)",
+        (
+            r"(?:(?:advertisement ?)+(?:scroll .*)?$|iklan$|scroll (?:to|ke bawah)\b.*|close ads|gulir untuk .*"
+            r"|konten di bawah ini disajikan oleh advertiser.*)"
+        ),
     ),
     (
         "promotion",
-        r"(?:baca berita (?:tanpa|dengan sedikit) iklan.*|gabung kompas\.com\+.*|add as a preferred source.*"
-        r"|dengarkan (?:artikel|berita).*|a post shared by .*|view this post on .*|baca kisah inspiratif kandidat.*"
-        r"|(?:baca )?(?:berita |artikel )?selengkapnya(?: di sini| klik| ?:|$).{0,80}|dailysocial\.id adalah .*"
-        r"|!!!membaca bagi pikiran.*|update berita lainnya di .*|- ?baca berita terbaru lainnya.*)",
+        (
+            r"(?:baca berita (?:tanpa|dengan sedikit) iklan.*|gabung kompas\.com\+.*|add as a preferred source.*"
+            r"|dengarkan (?:artikel|berita).*|a post shared by .*|view this post on .*|baca kisah inspiratif kandidat.*"
+            r"|(?:baca )?(?:berita |artikel )?selengkapnya(?: di sini| klik| ?:|$).{0,80}|dailysocial\.id adalah .*"
+            r"|!!!membaca bagi pikiran.*|update berita lainnya di .*|- ?baca berita terbaru lainnya.*)"
+        ),
     ),
     (
         "interface",
-        r"(?:bagikan ?:?$|text sizes?$|aa$|a a a$|perbesar$|daftar isi ?:?$|tampilkan ringkasan artikel|komentar$"
-        r"|copy link$|ukuran (?:font|huruf)\b.*|print$|share ?:?$|tweet$|-{2,}$|\*{3,}$|[.-]$)",
+        (
+            r"(?:bagikan ?:?$|text sizes?$|aa$|a a a$|perbesar$|daftar isi ?:?$|tampilkan ringkasan artikel|komentar$"
+            r"|copy link$|ukuran (?:font|huruf)\b.*|print$|share ?:?$|tweet$|-{2,}$|\*{3,}$|[.-]$)"
+        ),
     ),
     ("summary", r"ringkasan berita ?:?$"),
     ("choice", r"pilihan editor ?: ?\S.*"),
     (
         "paging",
-        r"(?:halaman(?: ?:)? ?[0-9][0-9 ]*(?:show all|selanjutnya|next|all)?$|halaman (?:selanjutnya|berikutnya).*"
-        r"|(?:baca )?(?:di )?halaman (?:selanjutnya|berikutnya).*|selanjutnya(?:$| halaman .*)|show all$"
-        r"|[0-9]{1,2} ?/ ?[0-9]{1,2}(?: selanjutnya.*)?$|bersambung ke halaman.*|next page$)",
+        (
+            r"(?:halaman(?: ?:)? ?[0-9][0-9 ]*(?:show all|selanjutnya|next|all)?$|halaman (?:selanjutnya|berikutnya).*"
+            r"|(?:baca )?(?:di )?halaman (?:selanjutnya|berikutnya).*|selanjutnya(?:$| halaman .*)|show all$"
+            r"|[0-9]{1,2} ?/ ?[0-9]{1,2}(?: selanjutnya.*)?$|bersambung ke halaman.*|next page$)"
+        ),
     ),
     ("caption", r"\(?(?:sumber )?foto ?: ?.{1,120}$"),
     (
         "cut",
-        r"(?:berita (?:terkait|lainnya|rekomendasi|populer)$|berita detikcom lainnya.*|terkini lainnya|terpopuler$"
-        r"|tags?(?: terkait)? ?:?$|tags? ?: .*|topik(?: terkait)? ?:?$|pilihan (?:untukmu|editor) ?:?$|artikel terkait$"
-        r"|lihat .{2,40} selengkapnya$|bagikan artikel ini.*|bagikan berita ini.*|ikuti kami di.*"
-        r"|ikuti (?:whatsapp )?channel .*|ikuti berita .{2,60} google news.*|ikuti perkembangan terbaru .*"
-        r"|follow (?:berita|whatsapp|google).*|cek berita dan artikel yang lain di google news.*"
-        r"|dapatkan (?:berita pilihan|update berita|berita viral|informasi lain).*|simak breaking news.*"
-        r"|periksa kembali dan lengkapi data.*|data dirimu akan digunakan.*|#?jernihberkomentar.*|hoegeng awards.*"
-        r"|copyright ?©.*|dilarang keras mengambil konten.*|\* ?fakta atau hoaks\?.*|.{0,40}sobat republika.*"
-        r"|cari berita lain di sini.*|video (?:rekomendasi|lainnya)$|baca juga berita lainnya$|rekomendasi untuk ?anda"
-        r"|ikuti whatsapp .*|berita terpopuler$|terkini$|jangan lewatkan$|kabar internasional lainnya)"
+        (
+            r"(?:berita (?:terkait|lainnya|rekomendasi|populer)$|berita detikcom lainnya.*|terkini lainnya|terpopuler$"
+            r"|tags?(?: terkait)? ?:?$|tags? ?: .*|topik(?: terkait)? ?:?$|pilihan (?:untukmu|editor) ?:?$|artikel terkait$"
+            r"|lihat .{2,40} selengkapnya$|bagikan artikel ini.*|bagikan berita ini.*|ikuti kami di.*"
+            r"|ikuti (?:whatsapp )?channel .*|ikuti berita .{2,60} google news.*|ikuti perkembangan terbaru .*"
+            r"|follow (?:berita|whatsapp|google).*|cek berita dan artikel yang lain di google news.*"
+            r"|dapatkan (?:berita pilihan|update berita|berita viral|informasi lain).*|simak breaking news.*"
+            r"|periksa kembali dan lengkapi data.*|data dirimu akan digunakan.*|#?jernihberkomentar.*|hoegeng awards.*"
+            r"|copyright ?©.*|dilarang keras mengambil konten.*|\* ?fakta atau hoaks\?.*|.{0,40}sobat republika.*"
+            r"|cari berita lain di sini.*|video (?:rekomendasi|lainnya)$|baca juga berita lainnya$|rekomendasi untuk ?anda"
+            r"|ikuti whatsapp .*|berita terpopuler$|terkini$|jangan lewatkan$|kabar internasional lainnya)"
+        ),
     ),
 )
 _FURNITURE = re.compile("|".join(f"(?P<{name}>{pattern})" for name, pattern in _RULES), re.IGNORECASE)
 # The first four characters of everything above, lower-cased: a line that starts otherwise is never furniture.
 _HEADS = frozenset(
-    (
-        "penu|edit|rep:|rep |red:|red |repo|pewa|pene|reda|uplo|wart|auth|kont|sumb|dipr|diad|oleh|copy|arti|baca|liha|"
-        "sima|tont|(bac|[bac|*bac|-bac|- ba|* ba|( ba|(lih|(sim|saks|vide|[gam|adve|ikla|scro|clos|guli|gabu|add |deng|"
-        "a po|view|sele|beri|dail|!!!m|upda|bagi|text|aa|a a |perb|daft|tamp|kome|ukur|prin|shar|twee|----|****|ring|"
-        "pili|hala|show|di h|bers|next|foto|(fot|terk|terp|tag|tag:|tag |tags|topi|jang|ikut|foll|cek |dapa|peri|"
-        "data|#jer|jern|hoeg|dila|* fa|*fak|soba|cari|reko|kaba"
-    ).split("|")
+    [
+        "penu",
+        "edit",
+        "rep:",
+        "rep ",
+        "red:",
+        "red ",
+        "repo",
+        "pewa",
+        "pene",
+        "reda",
+        "uplo",
+        "wart",
+        "auth",
+        "kont",
+        "sumb",
+        "dipr",
+        "diad",
+        "oleh",
+        "copy",
+        "arti",
+        "baca",
+        "liha",
+        "sima",
+        "sela",
+        "tont",
+        "(bac",
+        "[bac",
+        "*bac",
+        "-bac",
+        "- ba",
+        "* ba",
+        "( ba",
+        "(lih",
+        "(sim",
+        "saks",
+        "vide",
+        "[gam",
+        "adve",
+        "ikla",
+        "scro",
+        "clos",
+        "guli",
+        "gabu",
+        "add ",
+        "deng",
+        "a po",
+        "view",
+        "sele",
+        "beri",
+        "dail",
+        "!!!m",
+        "upda",
+        "bagi",
+        "text",
+        "aa",
+        "a a ",
+        "perb",
+        "daft",
+        "tamp",
+        "kome",
+        "ukur",
+        "prin",
+        "shar",
+        "twee",
+        "----",
+        "****",
+        "ring",
+        "pili",
+        "hala",
+        "show",
+        "di h",
+        "bers",
+        "next",
+        "foto",
+        "(fot",
+        "terk",
+        "terp",
+        "tag",
+        "tag:",
+        "tag ",
+        "tags",
+        "topi",
+        "jang",
+        "ikut",
+        "foll",
+        "cek ",
+        "dapa",
+        "peri",
+        "data",
+        "#jer",
+        "jern",
+        "hoeg",
+        "dila",
+        "* fa",
+        "*fak",
+        "soba",
+        "cari",
+        "reko",
+        "kaba",
+    ]
 )
 _TARGET = re.compile(
     r"[(\[*-]{0,2} ?(?:baca|lihat|simak|tonton)(?:[ _]?(?:juga|pula))? ?[:,]{0,2} ?", re.IGNORECASE
@@ -107,21 +215,27 @@ class Sweep:
 
 def sweep(lines: list[str]) -> Sweep:
     """Drop furniture lines and cut the tail, keeping related titles, credits and page marks."""
-    hits = [index for index, line in enumerate(lines) if line[:4].lower() in _HEADS or len(line) < 4]  # noqa: PLR2004
+    hits = [index for index, line in enumerate(lines) if line[:4].lower() in _HEADS or len(line) < _SHORT]
     out = Sweep(kept=lines)
     if not hits:
         return out
     gone: dict[int, str] = {}
     end = len(lines)
+    weights: _Weights | None = None
     for index in hits:
         if index in gone:
             continue
         rule = rule_of(lines[index], lines[index + 1] if index + 1 < len(lines) else "")
-        if rule is None or (rule == "related" and not _is_related(lines[index])):
+        if rule is None or (rule == "credit" and len(lines[index]) > _CREDIT_CHARS):
             continue
-        if rule == "cut" and _ends_article(lines, index):
-            end = index
-            break
+        if rule == "related" and not _is_related(lines[index]):
+            _free_paragraph(lines, index)
+            continue
+        if rule == "cut":
+            weights = weights or _Weights(lines)
+            if weights.end_article(index):
+                end = index
+                break
         gone[index] = rule
         _read(out, lines, index, rule, gone)
     _finish(out, lines, gone, end)
@@ -178,10 +292,17 @@ def _without_related(line: str, out: Sweep) -> str:
     return line
 
 
+def _free_paragraph(lines: list[str], index: int) -> None:
+    """Take a bare `Baca juga:` off the paragraph it was glued to."""
+    target = related_target(lines[index])
+    if ":" in lines[index][:16] and _SENTENCE in target:
+        lines[index] = target
+
+
 def _is_related(line: str) -> bool:
-    if len(line) > _RELATED_CAP:
-        return False
     target = related_target(line)
+    if len(line) > _RELATED_CAP or (_SENTENCE in target and target.endswith((".", '"'))):
+        return False
     if not target or line[:5].lower() in {"baca:", "(baca", "[baca"}:
         return True
     if target[0].islower():
@@ -194,7 +315,8 @@ def _read(out: Sweep, lines: list[str], index: int, rule: str, gone: dict[int, s
     line = lines[index]
     following = lines[index + 1] if index + 1 < len(lines) else ""
     if rule == "credit":
-        out.credits.append(line)
+        if len(out.credits) < _CREDIT_LINES:
+            out.credits.append(line)
     elif rule == "related":
         target = related_target(line)
         if not target and following and is_title_like(following) and not is_prose(following[:-1]):
@@ -218,20 +340,24 @@ def _more_follows(line: str) -> bool:
     return numbers is None or int(numbers[1]) < int(numbers[2])
 
 
-def _ends_article(lines: list[str], index: int) -> bool:
-    """Check that 40 % of the text precedes, counting all characters or only running text.
+class _Weights:
+    """How much of the text stands before each line, summed once: a page may hold thousands of headings."""
 
-    A pasted page can trail more menu than article, so the share of running text decides as well.
-    """
-    before, after = lines[:index], lines[index:]
-    if _share(sum(map(len, before)), sum(map(len, after))):
-        return True
-    prose = sum(len(line) for line in before if is_prose(line))
-    return prose > 0 and _share(prose, sum(len(line) for line in after if is_prose(line)))
+    def __init__(self, lines: list[str]) -> None:
+        self._chars = list(accumulate(map(len, lines), initial=0))
+        self._prose = list(accumulate((len(line) if is_prose(line) else 0 for line in lines), initial=0))
+
+    def end_article(self, index: int) -> bool:
+        """Check that 40 % of the text precedes, counting all characters or only running text.
+
+        A pasted page can trail more menu than article, so the share of running text decides as well.
+        """
+        prose = self._prose[index]
+        return _share(self._chars[index], self._chars[-1]) or (prose > 0 and _share(prose, self._prose[-1]))
 
 
-def _share(before: int, after: int) -> bool:
-    return before >= _CUT_SHARE * (before + after)
+def _share(before: int, total: int) -> bool:
+    return before >= _CUT_SHARE * total
 
 
 def _finish(out: Sweep, lines: list[str], gone: dict[int, str], end: int) -> None:

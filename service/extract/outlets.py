@@ -98,7 +98,28 @@ _NAMES = {
     "bbcindonesia": "bbc.com",
     "voaindonesia": "voaindonesia.com",
 }
-_SECOND_LEVELS = frozenset("ac biz co com desa edu go gov mil my net ne nic or org ponpes sch web".split())
+_SECOND_LEVELS = frozenset(
+    [
+        "ac",
+        "biz",
+        "co",
+        "com",
+        "desa",
+        "edu",
+        "go",
+        "gov",
+        "mil",
+        "my",
+        "net",
+        "ne",
+        "nic",
+        "or",
+        "org",
+        "ponpes",
+        "sch",
+        "web",
+    ]
+)
 _COUNTRY_CODE = 2
 _MAX_LABELS = 3
 _CAP = 2_000

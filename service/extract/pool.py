@@ -3,7 +3,9 @@
 import multiprocessing
 import re
 import threading
+from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
+from itertools import islice
 from types import TracebackType
 from typing import Any, Self
 
@@ -49,9 +51,11 @@ class PagePool:
             self._waiting += 1
             # Pages queued before this one may each use their time up, and each makes a worker start again.
             patience = _START_UP + (self._timeout + _START_UP / 10) * self._waiting
-            future = pool.schedule(_work, args=[html, url, source], timeout=self._timeout)
+            future: Future[dict[str, Any]] = pool.schedule(
+                _work, args=[html, url, source], timeout=self._timeout
+            )
         try:
-            values: dict[str, Any] = future.result(timeout=patience)
+            values = future.result(timeout=patience)
         except (FutureTimeout, TimeoutError) as error:
             future.cancel()
             raise PageTooComplex(f"the page took longer than {self._timeout} s") from error
@@ -67,7 +71,7 @@ class PagePool:
         with self._lock:
             pool, self._pool, self._closed = self._pool, None, True
         if pool is not None:
-            pool.stop()
+            pool.stop()  # type: ignore[no-untyped-call]  # pebble annotates only part of itself
             pool.join()
 
     def __enter__(self) -> Self:
@@ -95,11 +99,8 @@ def check_tags(html: str) -> None:
     Raises:
         PageTooComplex: There are more.
     """
-    count = 0
-    for _ in _TAG.finditer(html):
-        count += 1
-        if count > _MAX_TAGS:
-            raise PageTooComplex(f"the page has more than {_MAX_TAGS} tags")
+    if next(islice(_TAG.finditer(html), _MAX_TAGS, None), None) is not None:
+        raise PageTooComplex(f"the page has more than {_MAX_TAGS} tags")
 
 
 def _ready() -> None:

@@ -12,8 +12,30 @@ from service.extract.page import Precision
 
 _CAP = 4_000
 _DROPPED = frozenset(
-    "page source single fbclid gclid gclsrc dclid msclkid yclid igshid igsh mc_cid mc_eid _ga ref_src cmpid "
-    "tag_from ocid amp amp_js_v usqp __twitter_impression".split()
+    [
+        "page",
+        "source",
+        "single",
+        "fbclid",
+        "gclid",
+        "gclsrc",
+        "dclid",
+        "msclkid",
+        "yclid",
+        "igshid",
+        "igsh",
+        "mc_cid",
+        "mc_eid",
+        "_ga",
+        "ref_src",
+        "cmpid",
+        "tag_from",
+        "ocid",
+        "amp",
+        "amp_js_v",
+        "usqp",
+        "__twitter_impression",
+    ]
 )
 _BASE = 36
 _EARLIEST = 946_684_800  # 2000-01-01: smaller numbers are not creation times
@@ -22,8 +44,12 @@ _LATEST = 4_102_444_800  # 2100-01-01
 # Most addresses need no parser: no query, no port, nothing quoted.
 _PLAIN = re.compile(r"https?://([a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63}){1,9})(/[A-Za-z0-9._~/-]*)?")
 _KOMPAS = re.compile(r"/read/(?:xml/|cm/)?([0-9]{4}/[0-9]{2}/[0-9]{2})/([0-9]{6,12})(?:/|$)")
-_KOMPAS_SHORT = re.compile(r"/read/(?:xml/|cm/)?(([0-9]{2})([A-L])([0-9]{2})[0-9]{6,10})(?:/|$)", re.IGNORECASE)
-_REPUBLIKA = re.compile(r"/(?:[0-9]{2}/[0-9]{2}/[0-9]{2}|berita|amp|posts)/([a-z0-9]{6})([0-9]{3,7})(?:[/-]|$)")
+_KOMPAS_SHORT = re.compile(
+    r"/read/(?:xml/|cm/)?(([0-9]{2})([A-L])([0-9]{2})[0-9]{6,10})(?:/|$)", re.IGNORECASE
+)
+_REPUBLIKA = re.compile(
+    r"/(?:[0-9]{2}/[0-9]{2}/[0-9]{2}|berita|amp|posts)/([a-z0-9]{6})([0-9]{3,7})(?:[/-]|$)"
+)
 _REPUBLIKA_ID = re.compile(r"/posts/([0-9]{3,9})(?:/|$)")
 _DETIK = re.compile(r"/d-([0-9]{3,12})(?:[/-]|$)")
 _TEMPO_OLD = re.compile(r"/read/(?:news/)?([0-9]{4,10})(?:/|$)")

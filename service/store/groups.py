@@ -175,7 +175,9 @@ def _events(connection: Connection, story_id: str) -> tuple[list[Row[Any]], bool
     return list(rows[:MAX_CLUSTERS][::-1]), len(rows) <= MAX_CLUSTERS
 
 
-def _members(connection: Connection, cluster_ids: Sequence[str], limit: int) -> dict[str, list[dict[str, Any]]]:
+def _members(
+    connection: Connection, cluster_ids: Sequence[str], limit: int
+) -> dict[str, list[dict[str, Any]]]:
     """Read the first `limit` articles of each cluster in order of time."""
     key = (articles.c.published_us, articles.c.seq)
     place = func.row_number().over(partition_by=articles.c.cluster_id, order_by=key).label("place")
@@ -237,7 +239,9 @@ def _story_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[s
     return [{**_group(row, sources[row.id]), "cluster_count": row.cluster_count} for row in rows]
 
 
-def _sources(connection: Connection, group: ColumnElement[str], ids: Sequence[str]) -> dict[str, Counter[str]]:
+def _sources(
+    connection: Connection, group: ColumnElement[str], ids: Sequence[str]
+) -> dict[str, Counter[str]]:
     """Count the articles of each outlet in each group."""
     query = (
         select(group, articles.c.source, func.count())

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exc, func, select, tuple_
@@ -13,6 +12,7 @@ from sqlalchemy import exc, func, select, tuple_
 from service.errors import Gone, NotFound, StoreUnavailable
 from service.store.cursor import Cursor
 from service.store.tables import articles, clusters, revisions, stories, tombstones
+from service.store.times import local_time
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 MAX_REVISIONS = 20
 MAX_SOURCES = 50
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNREACHABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.DisconnectionError)
 
 REPORT = (
@@ -92,8 +91,7 @@ def reading(engine: Engine) -> Iterator[Connection]:
 
 def rfc3339(us: int, offset_minutes: int = 0) -> str:
     """Write UTC microseconds as a time at an offset."""
-    zone = timezone(timedelta(minutes=offset_minutes)) if offset_minutes else UTC
-    return (_EPOCH + timedelta(microseconds=us)).astimezone(zone).isoformat()
+    return local_time(us, offset_minutes).isoformat()
 
 
 def get_article(connection: Connection, article_id: str) -> dict[str, Any]:
@@ -122,7 +120,12 @@ def get_article(connection: Connection, article_id: str) -> dict[str, Any]:
         "warnings": json.loads(row.warnings),
         "probability": json.loads(row.reason)["probability"],
         "revisions": [
-            {"revision": old.revision, "title": old.title, "text": old.text, "received_at": rfc3339(old.received_us)}
+            {
+                "revision": old.revision,
+                "title": old.title,
+                "text": old.text,
+                "received_at": rfc3339(old.received_us),
+            }
             for old in older
         ],
     }
@@ -184,15 +187,16 @@ def get_explanation(connection: Connection, article_id: str) -> dict[str, Any]:
 
 def get_stats(connection: Connection) -> dict[str, Any]:
     """Count what is stored."""
-    relations = dict(
-        connection.execute(select(articles.c.relation, func.count()).group_by(articles.c.relation)).tuples()
-    )
+    by_relation = connection.execute(select(articles.c.relation, func.count()).group_by(articles.c.relation))
+    relations: dict[str, int] = dict(by_relation.tuples().all())
     count = func.count().label("count")
     by_source = connection.execute(select(articles.c.source, count).group_by(articles.c.source)).all()
     by_source = sorted(by_source, key=lambda row: (-row[1], row[0]))
     first, last, received = connection.execute(
         select(
-            func.min(articles.c.published_us), func.max(articles.c.published_us), func.max(articles.c.received_us)
+            func.min(articles.c.published_us),
+            func.max(articles.c.published_us),
+            func.max(articles.c.received_us),
         )
     ).one()
     total = sum(relations.values())
@@ -203,7 +207,9 @@ def get_stats(connection: Connection) -> dict[str, Any]:
         "copy_count": total - relations.get("original", 0),
         "source_count": len(by_source),
         "relations": relations,
-        "sources": [{"source": source, "article_count": number} for source, number in by_source[:MAX_SOURCES]],
+        "sources": [
+            {"source": source, "article_count": number} for source, number in by_source[:MAX_SOURCES]
+        ],
         "first_published_at": rfc3339(first) if first is not None else None,
         "last_published_at": rfc3339(last) if last is not None else None,
         "last_received_at": rfc3339(received) if received is not None else None,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import bindparam, delete, distinct, func, insert, or_, select, update
 
 from service.model import Article, Outcome, Placement, Reason
-from service.store.tables import articles, clusters, meta, revisions, stories, tombstones, vectors
+from service.store.tables import articles, clusters, meta, revisions, stories, vectors
 from service.store.times import local_time
 
 if TYPE_CHECKING:
@@ -134,7 +134,13 @@ def outcome_of(row: RowMapping, status: str = "unchanged") -> Outcome:
         reason=Reason(**json.loads(row["reason"])),
         story_reason=Reason(**json.loads(row["story_reason"])),
     )
-    return Outcome(row["id"], "unchanged" if status == "unchanged" else "revised", article, placement, bool(row["provisional"]))
+    return Outcome(
+        row["id"],
+        "unchanged" if status == "unchanged" else "revised",
+        article,
+        placement,
+        bool(row["provisional"]),
+    )
 
 
 def article_columns(article: Article, fingerprint: bytes) -> dict[str, Any]:
@@ -186,7 +192,12 @@ def insert_outcomes(
         )
     }
     new_stories = {
-        outcome.placement.story_id: {**_span(outcome), **empty, "cluster_count": 0, "id": outcome.placement.story_id}
+        outcome.placement.story_id: {
+            **_span(outcome),
+            **empty,
+            "cluster_count": 0,
+            "id": outcome.placement.story_id,
+        }
         for outcome in reversed(opened)
         if outcome.placement.story_id not in known
     }
@@ -232,7 +243,9 @@ def insert_vectors(connection: Connection, new: Sequence[NewVector]) -> None:
     sequence = {
         row.id: row.seq
         for row in connection.execute(
-            select(articles.c.id, articles.c.seq).where(articles.c.id.in_([vector.article_id for vector in new]))
+            select(articles.c.id, articles.c.seq).where(
+                articles.c.id.in_([vector.article_id for vector in new])
+            )
         )
     }
     connection.execute(
@@ -255,7 +268,7 @@ def refresh_counts(connection: Connection, cluster_ids: Iterable[str], now_us: i
     for start in range(0, len(ids), CHUNK):
         part = ids[start : start + CHUNK]
         _refresh(connection, clusters, articles.c.cluster_id, part, now_us)
-    touched = connection.execute(select(distinct(clusters.c.story_id)).where(clusters.c.id.in_(ids)))
+    touched = connection.execute(select(clusters.c.story_id).where(clusters.c.id.in_(ids)).distinct())
     story_ids = sorted(touched.scalars())
     for start in range(0, len(story_ids), CHUNK):
         _refresh(connection, stories, clusters.c.story_id, story_ids[start : start + CHUNK], now_us)
@@ -278,7 +291,11 @@ def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str],
         .where(group.in_(ids))
         .group_by(group)
     )
-    names = [column.name for column in table.c if column.name.endswith("_count") or column.name.endswith("published_us")]
+    names = [
+        column.name
+        for column in table.c
+        if column.name.endswith("_count") or column.name.endswith("published_us")
+    ]
     rows = [
         {"key": row["key"], "now": now_us, **{f"new_{name}": row[name] for name in names}}
         for row in counts.mappings()
@@ -321,6 +338,11 @@ def replace_vector(connection: Connection, row: RowMapping, blob: bytes) -> None
     insert_vectors(connection, [NewVector(row["id"], bool(old), blob)])
 
 
+def count_vectors(connection: Connection) -> int:
+    """Return how many articles are compared with others."""
+    return connection.execute(select(func.count()).select_from(vectors)).scalar_one()
+
+
 def load_vectors(connection: Connection) -> Iterator[StoredVector]:
     """Yield every compared article in the order decisions saw them, checked by its checksum."""
     rows = connection.execution_options(yield_per=2000).execute(
@@ -357,12 +379,6 @@ def load_vectors(connection: Connection) -> Iterator[StoredVector]:
         )
 
 
-def bury(connection: Connection, ids: Sequence[str], now_us: int) -> None:
-    """Leave a tombstone for each ID."""
-    if ids:
-        connection.execute(insert(tombstones), [{"id": name, "deleted_us": now_us} for name in ids])
-
-
 def _span(outcome: Outcome) -> dict[str, Any]:
     article = outcome.article
     return {
@@ -374,4 +390,4 @@ def _span(outcome: Outcome) -> dict[str, Any]:
 
 
 def _json(reason: Reason | None) -> str:
-    return json.dumps(None if reason is None else asdict(reason))
+    return "null" if reason is None else json.dumps({name: getattr(reason, name) for name in Reason.__slots__})

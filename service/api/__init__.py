@@ -1,0 +1,1 @@
+"""The HTTP API: routers over what the desk and the store say."""

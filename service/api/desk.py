@@ -1,0 +1,70 @@
+"""What the routers ask of the desk, and how they ask it."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Annotated, Any, Protocol, TypeVar
+
+import anyio.to_thread
+from fastapi import Depends, Request
+from sqlalchemy import Engine
+
+from service.errors import NotReady
+from service.extract import PagePool
+from service.model import Article, Outcome
+from service.settings import Settings
+from service.similar import Neighbour
+from service.telemetry import Metrics
+
+T = TypeVar("T")
+
+
+class Desk(Protocol):
+    """The part of `service.desk.Desk` that answers requests."""
+
+    settings: Settings
+    metrics: Metrics
+    reader: Engine
+    pages: PagePool
+    model: str
+
+    def ready(self) -> dict[str, bool]:
+        """Say which conditions of service hold."""
+
+    def submit(self, articles: Sequence[Article]) -> Future[list[Outcome]]:
+        """Queue articles for the writer."""
+
+    def delete(self, article_id: str) -> Future[bool]:
+        """Queue the removal of an article."""
+
+    def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
+        """Find the neighbours of an article that is not stored."""
+
+    def similar_to(self, article_id: str, limit: int) -> Future[list[Neighbour] | None]:
+        """Find the neighbours of a stored article."""
+
+
+def get_desk(request: Request) -> Desk:
+    """Find the desk that the lifespan opened.
+
+    Raises:
+        NotReady: It is not open.
+    """
+    desk: Desk | None = request.app.state.desk
+    if desk is None:
+        raise NotReady("desk_open")
+    return desk
+
+
+OpenDesk = Annotated[Desk, Depends(get_desk)]
+
+
+async def settled(future: Future[T]) -> T:
+    """Wait for the desk; a client that leaves does not take back what is queued."""
+    return await asyncio.shield(asyncio.wrap_future(future))
+
+
+async def apart(request: Request, work: Callable[..., T], *args: Any, **options: Any) -> T:
+    """Run slow work in one of the few threads kept for it, so that it cannot hold up other answers."""
+    return await anyio.to_thread.run_sync(partial(work, *args, **options), limiter=request.app.state.apart)

@@ -1,0 +1,122 @@
+"""The application put together: routers, errors, lifespan, and the guard around them."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+from fastapi import FastAPI
+
+from service.answers import Problem
+from service.api import articles, bulk, clusters, operation, stories
+from service.api.problems import document_problems, install
+from service.api.strict import JSON, NDJSON
+from service.desk import Desk as RealDesk
+from service.guard import BodyRule, Guard
+from service.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from starlette.types import ASGIApp
+
+    from service.api.desk import Desk
+    from service.settings import Settings
+
+# Pages wait for the extraction pool; with threads of their own they do not hold up other answers.
+_APART = 8
+_ROUTERS = (bulk.router, articles.router, clusters.router, stories.router, operation.router)
+
+
+def create_app(
+    settings: Settings,
+    desk: Desk | None = None,
+    *,
+    clock: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
+) -> ASGIApp:
+    """Make the service: with `desk` given it is the caller's to close, else the lifespan opens and closes one."""
+    metrics = desk.metrics if desk is not None else Metrics()
+    app = _Api(
+        title="benang",
+        version=_version(),
+        summary="News in, threads out: copies, event clusters and stories with stable IDs.",
+        description=(
+            "Takes news articles, finds copies, groups reports of the same event into clusters and ties clusters "
+            "into stories with a timeline. Errors are RFC 9457 problems; times are RFC 3339 with an offset."
+        ),
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        lifespan=_lifespan(settings, desk, metrics),
+        # Spans of FastAPI's own would carry query strings, its logs exception messages.
+        telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
+    )
+    app.state.desk = desk
+    app.state.metrics = metrics
+    app.state.clock = clock
+    app.state.apart = anyio.CapacityLimiter(_APART)
+    for router in _ROUTERS:
+        app.include_router(router)
+    install(app, [route for router in _ROUTERS for route in router.routes])
+    return Guard(app, rules=body_rules(settings), body_timeout_s=settings.body_timeout_s, metrics=metrics)
+
+
+class _Api(FastAPI):
+    """FastAPI with a document that tells the truth about errors."""
+
+    def openapi(self) -> dict[str, Any]:
+        """Make the OpenAPI document once."""
+        if not self.openapi_schema:
+            document = super().openapi()
+            document["components"]["schemas"].update(_problem_schemas())
+            self.openapi_schema = document_problems(document)
+        return self.openapi_schema
+
+
+def body_rules(settings: Settings) -> Mapping[tuple[str, str], BodyRule]:
+    """Say which routes take a body, and within which bounds."""
+    one = frozenset({JSON})
+    return {
+        ("POST", "/v1/articles"): BodyRule(settings.max_body_bytes, one, is_article=True),
+        ("POST", "/v1/similar"): BodyRule(settings.max_body_bytes, one),
+        ("POST", "/v1/articles/bulk"): BodyRule(
+            settings.max_bulk_bytes,
+            one | {NDJSON},
+            inflated_limit=settings.max_inflated_bytes,
+            is_held=True,
+        ),
+    }
+
+
+def _lifespan(settings: Settings, given: Desk | None, metrics: Metrics) -> Callable[[FastAPI], Any]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        if given is not None:
+            yield
+            return
+        desk = await anyio.to_thread.run_sync(lambda: RealDesk.open(settings, metrics))
+        metrics.describe_build(version=_version(), model=desk.model, store=desk.reader.dialect.name)
+        app.state.desk = desk
+        try:
+            yield
+        finally:
+            app.state.desk = None
+            await anyio.to_thread.run_sync(desk.close)
+
+    return lifespan
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    return {**schema.pop("$defs"), "Problem": schema}
+
+
+def _version() -> str:
+    try:
+        return version("benang")
+    except PackageNotFoundError:
+        return "0"

@@ -1,0 +1,420 @@
+"""The desk: opens everything once, lets one thread write, and tells whether all is well.
+
+Requests are encoded on one thread and decided on another, in the order they came. Both queues together hold at most
+`queue_size` requests; beyond that the caller is told to come back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import shutil
+import threading
+import time
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from embeddings.encoder import BUNDLED, SentenceEncoder
+from embeddings.similarity import PairModel
+from embeddings.terms import Background
+from embeddings.text import TEXT_VERSION
+from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
+from service.extract import PagePool
+from service.ingest import Cuts, Models, Prepared, batches, ingest, prepare_vectors
+from service.rebuild import rebuild
+from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
+from service.store import remove, write
+from service.store.engine import migrate, own_folder, reader_engine, schema_is_current, writer_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from sqlalchemy import Engine
+
+    from service.model import Article, Outcome
+    from service.settings import Settings
+    from service.telemetry import Metrics
+    from service.window import Window
+
+MIN_DISK_FREE = 64 * 2**20
+_SQLITE_FULL = 13
+_SQLITE_IOERR_WRITE = 778
+
+log = structlog.get_logger()
+
+
+class ModelMismatchError(RuntimeError):
+    """The store was made with another model; its vectors cannot be compared with this one's."""
+
+
+@dataclass(slots=True)
+class _Job:
+    """Work for the writer: articles to decide, or a function to run beside no other."""
+
+    future: Future[Any]
+    prepared: list[Prepared] = field(default_factory=list)
+    call: Callable[[], Any] | None = None
+    since: float = field(default_factory=time.monotonic)
+
+
+def load_models(model: str) -> Models:
+    """Load the encoder named `model` and the bundled background and pair models."""
+    return Models(
+        SentenceEncoder(model),
+        Background.load(BUNDLED / "background.safetensors"),
+        PairModel.load(BUNDLED / "event.json"),
+        PairModel.load(BUNDLED / "story.json"),
+    )
+
+
+class Desk:
+    """Everything the API and the commands need, opened and closed together."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        models: Models,
+        engine: Engine,
+        closing: contextlib.ExitStack,
+    ) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.models = models
+        self.model = models.encoder.name
+        self.reader = reader_engine(settings.data)
+        self.pages = PagePool(timeout=settings.extraction_timeout_s)
+        self._engine = engine
+        self._closing = closing
+        self._cuts = Cuts(settings.cut, settings.story_cut)
+        self._window: Window | None = None
+        self._to_encode: queue.Queue[tuple[list[Article], Future[Any]] | None] = queue.Queue()
+        self._to_write: queue.Queue[_Job | None] = queue.Queue()
+        self._pending = 0
+        self._pending_lock = threading.Lock()
+        self._open = True
+        self._threads = [
+            threading.Thread(target=self._encode_loop, name="encoder", daemon=True),
+            threading.Thread(target=self._write_loop, name="writer", daemon=True),
+        ]
+
+    @classmethod
+    def open(
+        cls,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        models: Models | None = None,
+        progress: Callable[[int], None] = lambda _rows: None,
+    ) -> Self:
+        """Own the data folder, bring the store up to date, load the model and rebuild the index.
+
+        Raises:
+            FolderInUseError: another process writes to the folder.
+            ModelMismatchError: the store was made with another model.
+            ModelError: the model cannot be loaded.
+        """
+        with contextlib.ExitStack() as closing:
+            closing.enter_context(own_folder(settings.data))
+            engine = writer_engine(settings.data)
+            closing.callback(engine.dispose)
+            migrate(engine)
+            models = models or load_models(settings.model)
+            _check_model(engine, models)
+            desk = cls(settings, metrics, models, engine, closing.pop_all())
+        try:
+            desk._window = desk._rebuild(progress)
+        except BaseException:
+            desk._closing.close()
+            raise
+        for thread in desk._threads:
+            thread.start()
+        return desk
+
+    # --- for callers, from any thread ---------------------------------------------------------------------------------
+
+    def submit(self, articles: Sequence[Article]) -> Future[list[Outcome]]:
+        """Queue articles and return the future of their outcomes, in order.
+
+        Raises:
+            QueueFull: too many requests wait.
+            NotReady: the desk is closing.
+        """
+        self._enter()
+        future: Future[list[Outcome]] = Future()
+        self._to_encode.put((list(articles), future))
+        return future
+
+    def submit_prepared(self, prepared: Sequence[Prepared]) -> Future[list[Outcome]]:
+        """Queue articles whose vectors are computed already (see `submit`)."""
+        self._enter()
+        future: Future[list[Outcome]] = Future()
+        self._to_write.put(_Job(future, prepared=list(prepared)))
+        return future
+
+    def delete(self, article_id: str) -> Future[bool]:
+        """Queue the removal of an article; the future says whether there was one."""
+        return self._call(lambda: self._remove(article_id))
+
+    def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
+        """Queue a search for the neighbours of an article that is not stored."""
+        return self._call(lambda: neighbours_of_text(self._engine, self._live(), self.models, article, limit))
+
+    def similar_to(self, article_id: str, limit: int) -> Future[list[Neighbour] | None]:
+        """Queue a search for the neighbours of a stored article; None when there is no such article."""
+        return self._call(
+            lambda: neighbours_of_article(self._engine, self._live(), self.models, article_id, limit)
+        )
+
+    def ready(self) -> dict[str, bool]:
+        """Say which conditions of service hold."""
+        return {
+            "writer_alive": self._open and all(thread.is_alive() for thread in self._threads),
+            "index_complete": self._window is not None,
+            "schema_current": schema_is_current(self.reader),
+            "disk_free": shutil.disk_usage(self.settings.data).free >= MIN_DISK_FREE,
+        }
+
+    def close(self) -> None:
+        """Take no more, finish what is queued, and close everything in reverse order."""
+        with self._pending_lock:
+            if not self._open:
+                return
+            self._open = False
+        self._to_encode.put(None)
+        for thread in self._threads:
+            thread.join()
+        self.pages.close()
+        self.reader.dispose()
+        with self._engine.connect() as connection:
+            connection.exec_driver_sql("COMMIT")  # a checkpoint cannot run inside the transaction we begin
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.exec_driver_sql("BEGIN")
+        self._closing.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # --- admission ----------------------------------------------------------------------------------------------------
+
+    def _enter(self) -> None:
+        with self._pending_lock:
+            if not self._open:
+                raise NotReady("writer_alive")
+            if self._pending >= self.settings.queue_size:
+                raise QueueFull
+            self._pending += 1
+            self.metrics.queue_length.set(self._pending)
+
+    def _leave(self) -> None:
+        with self._pending_lock:
+            self._pending -= 1
+            self.metrics.queue_length.set(self._pending)
+
+    def _call(self, call: Callable[[], Any]) -> Future[Any]:
+        self._enter()
+        future: Future[Any] = Future()
+        self._to_write.put(_Job(future, call=call))
+        return future
+
+    # --- the encoder thread -------------------------------------------------------------------------------------------
+
+    def _encode_loop(self) -> None:
+        while (item := self._to_encode.get()) is not None:
+            articles, future = item
+            try:
+                with self.metrics.stage_seconds.labels(stage="encode").time():
+                    prepared = prepare_vectors(self.models, articles)
+            except Exception as error:
+                log.exception("encode_failed", articles=len(articles))
+                self._leave()
+                future.set_exception(error)
+            else:
+                self._to_write.put(_Job(future, prepared=prepared))
+        self._to_write.put(None)
+
+    # --- the writer thread --------------------------------------------------------------------------------------------
+
+    def _write_loop(self) -> None:
+        waiting: deque[_Job] = deque()
+        while True:
+            job = waiting.popleft() if waiting else self._to_write.get()
+            if job is None:
+                return
+            if job.call is not None:
+                self._run(job)
+                continue
+            group = [job]
+            total = len(job.prepared)
+            stop = False
+            while total < self.settings.batch_size:
+                try:
+                    other = self._to_write.get_nowait()
+                except queue.Empty:
+                    break
+                if other is None:
+                    stop = True
+                    break
+                if other.call is not None:
+                    waiting.append(other)
+                    break
+                group.append(other)
+                total += len(other.prepared)
+            self._decide(group)
+            if stop:
+                for rest in waiting:
+                    self._run(rest)
+                return
+
+    def _run(self, job: _Job) -> None:
+        assert job.call is not None
+        try:
+            result = job.call()
+        except Exception as error:  # noqa: BLE001  the caller gets it; the thread must live
+            self._failed([job], error)
+        else:
+            self._leave()
+            job.future.set_result(result)
+
+    def _decide(self, group: Sequence[_Job]) -> None:
+        """Decide the articles of several requests together; each request is answered once all of its are stored."""
+        for job in group:
+            self.metrics.queue_wait_seconds.observe(time.monotonic() - job.since)
+        prepared = [item for job in group for item in job.prepared]
+        outcomes: list[Outcome | None] = [None] * len(prepared)
+        failure: Exception | None = None
+        for run in batches(prepared, self.settings.batch_size):
+            try:
+                window = self._live()
+                answers = ingest(
+                    self._engine,
+                    window,
+                    self.models,
+                    self._cuts,
+                    [prepared[position] for position in run],
+                    now_us=time.time_ns() // 1000,
+                    stage=self._stage_clock(),
+                )
+            except Exception as error:  # noqa: BLE001  reported to every caller it touches
+                failure = self._distrust(error)
+                break
+            for position, answer in zip(run, answers, strict=True):
+                outcomes[position] = answer
+                self.metrics.accepted(answer.status, answer.placement.relation)
+        self._count_vectors()
+        start = 0
+        for job in group:
+            part = outcomes[start : start + len(job.prepared)]
+            start += len(job.prepared)
+            self._leave()
+            if None in part:
+                job.future.set_exception(failure or StoreUnavailable())
+            else:
+                job.future.set_result(part)
+
+    def _failed(self, group: Sequence[_Job], error: Exception) -> None:
+        known = self._distrust(error)
+        for job in group:
+            self._leave()
+            job.future.set_exception(known)
+
+    def _distrust(self, error: Exception) -> Exception:
+        """Drop the window, which may be ahead of the store, and name the failure for the caller."""
+        self._window = None
+        known = _store_error(error)
+        kind = "full" if isinstance(known, StorageFull) else "other"
+        self.metrics.store_errors.labels(kind=kind).inc()
+        log.error("write_failed", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
+        return known
+
+    def _live(self) -> Window:
+        if self._window is None:
+            self._window = self._rebuild(lambda _rows: None)
+        return self._window
+
+    def _rebuild(self, progress: Callable[[int], None]) -> Window:
+        window = rebuild(
+            self._engine,
+            self.models,
+            window_days=self.settings.window_days,
+            story_horizon_days=self.settings.story_horizon_days,
+            progress=progress,
+        )
+        self.metrics.index_vectors.set(len(window.articles))
+        self.metrics.database_vectors.set(len(window.articles))
+        return window
+
+    def _remove(self, article_id: str) -> bool:
+        window = self._live()
+        with self._engine.begin() as connection:
+            removal = remove.remove_article(connection, article_id, time.time_ns() // 1000)
+        if removal is None:
+            return False
+        row = window.row_of(article_id)
+        if row is None:
+            return True
+        if removal.heir is not None or removal.new_head is not None:
+            # Roles changed among the rows that stay; a rebuild takes them all from the store.
+            self._window = None
+        else:
+            window.forget(row)
+        self._count_vectors()
+        return True
+
+    def _count_vectors(self) -> None:
+        if self._window is None:
+            return
+        self.metrics.index_vectors.set(len(self._window.articles))
+        with self.reader.connect() as connection:
+            self.metrics.database_vectors.set(write.count_vectors(connection))
+
+    def _stage_clock(self) -> Callable[[str], None]:
+        last = time.perf_counter()
+
+        def stage(name: str) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            self.metrics.stage_seconds.labels(stage=name).observe(now - last)
+            last = now
+
+        return stage
+
+
+def _check_model(engine: Engine, models: Models) -> None:
+    expected = {
+        "encoder": models.encoder.name,
+        "dimension": str(models.encoder.dimension),
+        "text_version": str(TEXT_VERSION),
+    }
+    with engine.begin() as connection:
+        stored = write.get_meta(connection)
+        known = {key: stored[key] for key in expected if key in stored}
+        if not known:
+            write.set_meta(connection, expected)
+        elif known != expected:
+            raise ModelMismatchError(
+                f"This store holds vectors of {known.get('encoder')} (text version {known.get('text_version')}), "
+                f"but the service would use {expected['encoder']} (text version {TEXT_VERSION}). Set BENANG_MODEL to "
+                "the model the store was made with, or use another data folder."
+            )
+
+
+def _store_error(error: Exception) -> Exception:
+    if not isinstance(error, DBAPIError):
+        return error
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    return StorageFull() if code in {_SQLITE_FULL, _SQLITE_IOERR_WRITE} else StoreUnavailable()

@@ -1,0 +1,113 @@
+"""Who reads alike: the neighbours of an article, stored or not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from embeddings.similarity import FEATURES, pair_features
+from service.copies import near_copy, relation, text_shingles
+from service.ingest import flags_of, outlet_id, prepare_vectors
+from service.store import write
+from service.window import Entry
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    from sqlalchemy import Engine, RowMapping
+
+    from service.ingest import Models
+    from service.model import Article
+    from service.window import Window
+
+_LEAD = FEATURES.index("lead_cosine")
+_NO_ID = "art_00000000000000000000000000"
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """A stored article that reads alike: cosine of the leads, and P(same event)."""
+
+    id: str
+    title: str
+    source: str
+    similarity: float
+    probability: float
+    cluster_id: str
+    story_id: str
+    relation: str
+
+
+def neighbours_of_text(
+    engine: Engine, window: Window, models: Models, article: Article, limit: int
+) -> list[Neighbour]:
+    """Return the neighbours of an article without storing it; must run on the writer thread."""
+    (prepared,) = prepare_vectors(models, [article])
+    length = len(window.shelf)
+    entry = Entry(
+        _NO_ID, prepared.vectors, article.event_us, outlet_id(article.source), flags_of(article.labels)
+    )
+    (row,) = window.shelve([entry])
+    try:
+        return _neighbours(engine, window, models, row, article.text, article.publisher, limit)
+    finally:
+        window.unshelve(length)
+
+
+def neighbours_of_article(
+    engine: Engine, window: Window, models: Models, article_id: str, limit: int
+) -> list[Neighbour] | None:
+    """Return the neighbours of a stored article, or None when there is no such article."""
+    with engine.connect() as connection:
+        stored = write.find_article(connection, article_id)
+    if stored is None:
+        return None
+    row = window.row_of(article_id)
+    article = write.outcome_of(stored).article
+    if row is None:  # an exact copy stands on no shelf of its own
+        found = neighbours_of_text(engine, window, models, article, limit + 1)
+        return [neighbour for neighbour in found if neighbour.id != article_id][:limit]
+    return _neighbours(engine, window, models, row, article.text, article.publisher, limit)
+
+
+def _neighbours(
+    engine: Engine, window: Window, models: Models, row: int, text: str, publisher: str, limit: int
+) -> list[Neighbour]:
+    (dense,) = window.articles.by_dense([row])
+    rows = np.union1d(dense, window.articles.by_terms(row)).astype(np.intp)
+    features = pair_features(window.shelf, np.full(len(rows), row, dtype=np.intp), rows)
+    probability = models.event.probability(features)
+    best = np.lexsort((rows, -features[:, _LEAD], -probability))[:limit]
+    ids = [window.article_id(int(rows[place])) for place in best]
+    own = text_shingles(text)
+    with engine.connect() as connection:
+        stored = {name: write.find_article(connection, name) for name in ids}
+    return [
+        _neighbour(stored[name], features[place], float(probability[place]), own, publisher)
+        for name, place in zip(ids, best, strict=True)
+        if stored[name] is not None
+    ]
+
+
+def _neighbour(
+    stored: RowMapping | None,
+    features: npt.NDArray[np.float64],
+    probability: float,
+    own: npt.NDArray[np.uint64],
+    publisher: str,
+) -> Neighbour:
+    assert stored is not None
+    copy = near_copy(own, text_shingles(stored["text"]))
+    return Neighbour(
+        id=stored["id"],
+        title=stored["title"],
+        source=stored["source"],
+        similarity=round(float(features[_LEAD]), 4),
+        probability=round(probability, 4),
+        cluster_id=stored["cluster_id"],
+        story_id=stored["story_id"],
+        relation="original"
+        if copy is None
+        else relation(exact=copy.similarity == 1.0, same_publisher=publisher == stored["publisher"]),
+    )
