@@ -44,6 +44,8 @@ def pair_features(shelf: Shelf, left: Rows, right: Rows) -> Floats:
     none; `log_days` is log(1 + days apart). Every pair is computed on its own, so its values do not depend on the
     other pairs of the call.
     """
+    if len(left) == 0:  # scipy refuses matrices without rows
+        return np.zeros((0, len(FEATURES)))
     products = {}
     for name, column in shelf.terms.items():
         a, b = column.gather(left), column.gather(right)

@@ -71,15 +71,23 @@ def vectorise(
     encoder: Encoder, background: Background, articles: Sequence[tuple[str, str]]
 ) -> list[ArticleVectors]:
     """Return the vectors of (title, text) pairs; the weights are those that survive storing."""
+    return assemble(encoder, articles, [stored_terms(background, *article) for article in articles])
+
+
+def stored_terms(background: Background, title: str, text: str) -> dict[str, TermVector]:
+    """Return the term vectors of an article at the precision they are stored with.
+
+    Deciding on the stored precision makes answers after a restart equal to those before it.
+    """
+    return {
+        name: TermVector(vector.ids, vector.weights.astype(np.float16).astype(np.float32))
+        for name, vector in term_fields(background, title, text).items()
+    }
+
+
+def assemble(
+    encoder: Encoder, articles: Sequence[tuple[str, str]], terms: Sequence[Mapping[str, TermVector]]
+) -> list[ArticleVectors]:
+    """Add dense codes to the term vectors of (title, text) pairs."""
     codes = quantise(encoder.encode([encoder_text(title, text) for title, text in articles]))
-    return [
-        ArticleVectors(
-            row, {name: _stored(vector) for name, vector in term_fields(background, *article).items()}
-        )
-        for row, article in zip(codes, articles, strict=True)
-    ]
-
-
-def _stored(vector: TermVector) -> TermVector:
-    # Deciding on the stored precision makes answers after a restart equal to those before it.
-    return TermVector(vector.ids, vector.weights.astype(np.float16).astype(np.float32))
+    return [ArticleVectors(row, vectors) for row, vectors in zip(codes, terms, strict=True)]

@@ -48,6 +48,7 @@ def create_app(
             "Takes news articles, finds copies, groups reports of the same event into clusters and ties clusters "
             "into stories with a timeline. Errors are RFC 9457 problems; times are RFC 3339 with an offset."
         ),
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,

@@ -6,7 +6,6 @@ import asyncio
 import re
 import secrets
 import time
-import traceback
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ import structlog
 from service.api.problems import ProblemResponse
 from service.errors import Refused
 from service.inflate import Inflater
-from service.telemetry import UNMATCHED
+from service.telemetry import UNMATCHED, frames_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +38,6 @@ SECURITY_HEADERS: Mapping[str, str] = {
 _REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _MAX_DIGITS = 18
 _MAX_PATH = 200
-_FRAMES = 8
 
 log = structlog.get_logger()
 
@@ -202,13 +200,11 @@ class Exchange:
         Raises:
             Exception: The answer was cut in the middle; only the server can close the connection.
         """
-        # No message and no locals: both may hold what articles say.
-        frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
         log.error(
             "request_failed",
             request_id=self.request_id,
             error=type(error).__name__,
-            frames=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+            frames=frames_of(error),
         )
         if not self._is_started:
             await self._problem("internal", {})

@@ -69,6 +69,8 @@ def parse_moment(value: Any) -> Moment:
         raise refusal("bad_time")
     try:
         moment = _moment(value)
+    except PydanticCustomError:
+        raise
     except (ValueError, OverflowError):
         raise refusal("bad_time") from None
     if moment.at < _EARLIEST:

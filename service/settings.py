@@ -20,9 +20,12 @@ class Settings(BaseSettings):
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    open_beyond_loopback: bool = Field(
+        default=False, description="Whether the service may listen where other machines reach it."
+    )
 
     cut: float = Field(
-        default=0.34, gt=0, lt=1, description="Probability of 'same event' above which an article joins."
+        default=0.33, gt=0, lt=1, description="Probability of 'same event' above which an article joins."
     )
     story_cut: float = Field(
         default=0.4,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, TextIO
+import traceback
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 if TYPE_CHECKING:
+    from structlog.typing import EventDict
+
     from service.model import Relation, Status
 
 STATUSES = ("created", "unchanged", "revised", "rejected")
@@ -18,6 +21,7 @@ STORE_ERRORS = ("full", "io", "busy", "lost", "corrupt", "other")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
 
+_FRAMES = 8
 _FAST = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 
@@ -128,6 +132,21 @@ class Metrics:
         return generate_latest(self.registry)
 
 
+def frames_of(error: BaseException) -> list[str]:
+    """List where an error was raised, innermost last; no message and no locals: both may hold what articles say."""
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    return [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames]
+
+
+def _without_contents(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    given = event.pop("exc_info", None)
+    error = given if isinstance(given, BaseException) else sys.exc_info()[1] if given else None
+    if error is not None:
+        event.setdefault("error", type(error).__name__)
+        event["frames"] = frames_of(error)
+    return event
+
+
 def set_up_logging(stream: TextIO | None = None) -> None:
     """Log one JSON object a line, or for eyes when `stream` is a terminal."""
     out = stream or sys.stdout
@@ -138,6 +157,7 @@ def set_up_logging(stream: TextIO | None = None) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            _without_contents,
             renderer,
         ],
         logger_factory=structlog.PrintLoggerFactory(out),

@@ -39,7 +39,7 @@ def top_terms(titles: Iterable[str], *, known: Iterable[str] = (), limit: int = 
     """List the words that most of `titles` have and `known` lacks; ties stand in order of appearance."""
     counts: Counter[str] = Counter()
     for title in titles:
-        counts.update(dict.fromkeys(title_terms(title)))
+        counts.update(list(dict.fromkeys(title_terms(title))))
     for word in known:
         counts.pop(word, None)
     return [word for word, _ in counts.most_common(limit)]

@@ -20,6 +20,7 @@ from service.errors import BenangError, FieldError, Refused, code_of
 from service.model import Article
 from service.prepare import prepare
 from service.schemas import ArticleIn
+from service.telemetry import frames_of
 
 # Texts hold a comma every sixty bytes or so; a body over this is built to blow up in memory.
 MAX_VALUES = 4_000_000
@@ -145,7 +146,9 @@ def _read_one(value: Any, reading: Reading, place: str) -> Article | BenangError
     except BenangError as error:
         return error
     except Exception as error:  # noqa: BLE001  one article's fault must not fail the others
-        log.error("article_failed", error=type(error).__name__)  # noqa: TRY400  a message may hold what articles say
+        log.error(  # noqa: TRY400  its traceback would hold what articles say
+            "article_failed", error=type(error).__name__, frames=frames_of(error)
+        )
         return InternalError()
 
 

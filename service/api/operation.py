@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.responses import HTMLResponse
+from starlette.responses import HTMLResponse, JSONResponse
 
 from service.answers import Live, Ready, Stats
 from service.api.desk import OpenDesk
@@ -45,6 +45,12 @@ def stats(desk: OpenDesk) -> dict[str, Any]:
     """Count what is stored."""
     with read.reading(desk.reader) as connection:
         return read.get_stats(connection)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(request: Request) -> JSONResponse:
+    """Answer the OpenAPI document."""
+    return JSONResponse(request.app.openapi())
 
 
 @router.get("/", include_in_schema=False)

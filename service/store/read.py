@@ -188,7 +188,7 @@ def get_explanation(connection: Connection, article_id: str) -> dict[str, Any]:
 def get_stats(connection: Connection) -> dict[str, Any]:
     """Count what is stored."""
     by_relation = connection.execute(select(articles.c.relation, func.count()).group_by(articles.c.relation))
-    relations: dict[str, int] = dict(by_relation.tuples().all())
+    relations: dict[str, int] = {row[0]: row[1] for row in by_relation}
     count = func.count().label("count")
     by_source = connection.execute(select(articles.c.source, count).group_by(articles.c.source)).all()
     by_source = sorted(by_source, key=lambda row: (-row[1], row[0]))

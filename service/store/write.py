@@ -390,4 +390,6 @@ def _span(outcome: Outcome) -> dict[str, Any]:
 
 
 def _json(reason: Reason | None) -> str:
-    return "null" if reason is None else json.dumps({name: getattr(reason, name) for name in Reason.__slots__})
+    return (
+        "null" if reason is None else json.dumps({name: getattr(reason, name) for name in Reason.__slots__})
+    )

@@ -1,0 +1,244 @@
+"""The command line: arguments in, `service` called, something readable out."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from service import console
+from service.settings import Settings
+
+app = typer.Typer(
+    name="benang",
+    help="News in, threads out: finds copies, clusters reports of one event, ties events into stories.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", "-d", help="Folder that holds the store.  [default: data]", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+@app.command()
+def serve(
+    data: Data = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on.  [default: 127.0.0.1]")] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 picks a free one.  [default: 8080]")
+    ] = None,
+) -> None:
+    """Run the service: POST articles to /v1/articles, read stories from /v1/stories.
+
+    Everything it needs lies in the data folder; stop it with Ctrl-C, it finishes what it has accepted.
+    """
+    from service.server import CannotListenError, run_server  # noqa: PLC0415  loads the model libraries
+
+    try:
+        run_server(_settings(data=data, host=host, port=port))
+    except (CannotListenError, *_known_errors()) as error:
+        _fail(str(error))
+
+
+@app.command()
+def ingest(
+    paths: Annotated[
+        list[str],
+        typer.Argument(
+            help="NDJSON, JSON (each also .gz), HTML, pasted pages (.txt), folders, or - for stdin."
+        ),
+    ],
+    data: Data = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that read and clean.")] = 1,
+    rejected: Annotated[
+        Path | None, typer.Option(help="Write what was refused here, one JSON object a line.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put articles into the store: each is decided and durable when the bar has passed it.
+
+    Works alone on the data folder, or through a running service that owns it. Fields the service does not know are
+    kept as metadata. Sending a file twice changes nothing.
+    """
+    from service.intake import IntakeError, find_files  # noqa: PLC0415
+    from service.loading import load_alone, load_through  # noqa: PLC0415  loads the model libraries
+    from service.server import running_service  # noqa: PLC0415
+
+    settings = _settings(data=data)
+    try:
+        files = find_files(paths)
+        address = running_service(settings.data)
+        result = (
+            load_alone(settings, files, workers=workers, quiet=as_json)
+            if address is None
+            else load_through(address, files, quiet=as_json)
+        )
+    except (IntakeError, *_known_errors()) as error:
+        _fail(str(error))
+    if rejected is not None:
+        lines = [json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in result.tally.rejected]
+        rejected.write_text("".join(lines), encoding="utf-8")
+    if as_json:
+        _print_json(result.as_dict())
+    else:
+        console.show_load(result)
+    if result.tally.statuses["rejected"]:
+        raise typer.Exit(1)
+
+
+@app.command()
+def stories(
+    data: Data = None,
+    limit: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = 20,
+    q: Annotated[str | None, typer.Option(help="Only stories whose title holds this.")] = None,
+    min_sources: Annotated[int | None, typer.Option(min=1, help="Least independent sources.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List the stories told last, newest first."""
+    from service.store import groups  # noqa: PLC0415
+
+    wanted = groups.GroupFilter(q=q, min_sources=min_sources)
+    with _reading(_settings(data=data)) as connection:
+        items, following = groups.list_stories(connection, wanted, limit=limit)
+    if as_json:
+        _print_json({"items": items, "next_cursor": following})
+    else:
+        console.show_stories(items)
+
+
+@app.command()
+def story(
+    story_id: Annotated[str, typer.Argument(help="A story's ID (sto_…).")],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Tell a story: its events in order of time, each with its reports, copies folded."""
+    from service.errors import NotFound  # noqa: PLC0415
+    from service.store import groups  # noqa: PLC0415
+
+    with _reading(_settings(data=data)) as connection:
+        try:
+            head = groups.get_story(connection, story_id)
+            timeline = groups.get_timeline(connection, story_id)
+        except NotFound:
+            _fail(f"There is no story {story_id}. `benang stories` lists those there are.")
+    if as_json:
+        _print_json({**head, **timeline})
+    else:
+        console.show_story(head, timeline)
+
+
+@app.command()
+def evaluate(
+    gold: Annotated[Path, typer.Argument(help="Labelled articles, NDJSON or NDJSON.gz, in order of time.")],
+    as_json: Json = False,
+) -> None:
+    """Replay a gold file through the real road into a new store, and score clusters, copies and stories.
+
+    Each line holds external_id, url, source, title, text, published_at, cluster, story and copy_of.
+    """
+    from service.evaluate import EvaluationError  # noqa: PLC0415
+    from service.evaluate import evaluate as run  # noqa: PLC0415  loads the model libraries
+    from service.gold import GoldError, read_gold  # noqa: PLC0415
+
+    try:
+        articles = read_gold(gold)
+        if not articles:
+            _fail(f"{gold} holds no articles.")
+        with console.bar("Replaying", len(articles), quiet=as_json) as advance:
+            report = run(articles, _settings(), on_chunk=advance)
+    except (OSError, GoldError, EvaluationError) as error:
+        _fail(str(error))
+    if as_json:
+        _print_json(report.as_dict())
+    else:
+        console.show_report(gold.name, report)
+
+
+@app.command()
+def demo(
+    port: Annotated[int, typer.Option(help="Port of the demo's own service; 0 picks a free one.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Start a service of its own, post a sample of invented news to it, and show the stories it finds."""
+    from service.demo.show import run_demo  # noqa: PLC0415
+
+    try:
+        result = run_demo(port=port, quiet=as_json)
+    except RuntimeError as error:
+        _fail(str(error))
+    if as_json:
+        _print_json(result.as_dict())
+    else:
+        console.show_demo(result)
+
+
+@app.command()
+def check(data: Data = None, as_json: Json = False) -> None:
+    """Check the store: the database, every checksum, every count and every reference.
+
+    Exit status 0 when all is well, 1 when something is wrong.
+    """
+    from service.check import check_store  # noqa: PLC0415
+
+    settings = _settings(data=data)
+    with _reading(settings) as connection:
+        findings = check_store(connection)
+    if as_json:
+        _print_json([asdict(finding) for finding in findings])
+    else:
+        console.show_findings(findings)
+    if any(not finding.ok for finding in findings):
+        raise typer.Exit(1)
+
+
+def _settings(**given: Any) -> Settings:
+    return Settings(**{name: value for name, value in given.items() if value is not None})
+
+
+def _known_errors() -> tuple[type[Exception], ...]:
+    from embeddings.encoder import ModelError  # noqa: PLC0415
+    from service.desk import ModelMismatchError  # noqa: PLC0415  loads the model libraries
+    from service.store.engine import FolderInUseError  # noqa: PLC0415
+
+    return (FolderInUseError, ModelMismatchError, ModelError)
+
+
+def _reading(settings: Settings) -> Any:
+    from service.store.engine import FILE, reader_engine  # noqa: PLC0415
+    from service.store.read import reading  # noqa: PLC0415
+
+    if not (settings.data / FILE).exists():
+        _fail(
+            f"There is no store in {settings.data}. `benang ingest` or `benang serve` makes one; --data names it."
+        )
+    return reading(reader_engine(settings.data))
+
+
+def _print_json(value: Any) -> None:
+    with suppress(BrokenPipeError):
+        json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+
+
+def _fail(message: str) -> NoReturn:
+    console.complain(message)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,234 @@
+"""What a person sees in the terminal.  Titles come from strangers: they are printed as text, never as markup."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from service.check import Finding
+    from service.demo.show import Demo
+    from service.evaluate import Report
+    from service.intake import Record
+    from service.loading import Load
+
+MAX_REJECTED_SHOWN = 10
+_out = Console(highlight=False)
+_err = Console(stderr=True, highlight=False)
+
+
+def plain(text: str) -> Text:
+    """Return strangers' text fit for a terminal: no markup, no control or direction-changing characters."""
+    return Text("".join(char if char.isprintable() else " " for char in text))
+
+
+def complain(message: str) -> None:
+    """Say what went wrong, on standard error."""
+    _err.print(Text("benang: ", style="bold red") + Text(message))
+
+
+@contextmanager
+def waiting(message: str, *, quiet: bool = False) -> Iterator[None]:
+    """Show a spinner while something without a measurable length goes on."""
+    if quiet:
+        yield
+        return
+    with _err.status(message):
+        yield
+
+
+@contextmanager
+def bar(message: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar of `total` articles; yields the function that moves it."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_err, disable=quiet) as progress:
+        task = progress.add_task(message, total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+class FilesBar:
+    """Progress over files whose number of articles is not known before they are read."""
+
+    def __init__(self, progress: Progress, names: Sequence[str]) -> None:
+        self._progress = progress
+        self._names = list(names)
+        self._task = progress.add_task("Reading", total=None, rate="")
+        self._articles = 0
+        self._read = 0
+        self._done = False
+        self._start = datetime.now().astimezone()
+
+    def reading(self, name: str, records: Iterator[Record]) -> Iterator[Record]:
+        """Pass the records of one file through, counting them."""
+        for record in records:
+            self._read += 1
+            yield record
+        if name == self._names[-1]:
+            self._progress.update(self._task, total=self._read)
+
+    def passed(self, count: int, place: str) -> None:
+        """Say that `count` more articles are decided and durable, the last of them at `place`."""
+        self._articles += count
+        seconds = (datetime.now().astimezone() - self._start).total_seconds()
+        rate = f"{self._articles / seconds:,.0f}/s" if seconds > 0 else ""
+        self._progress.update(self._task, completed=self._articles, description=place, rate=rate)
+
+
+@contextmanager
+def files_bar(names: Sequence[str], _total_bytes: int, *, quiet: bool = False) -> Iterator[FilesBar]:
+    """Show how many articles of the files are decided and durable."""
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.completed:,} articles"),
+        TextColumn("{task.fields[rate]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=_err, disable=quiet) as progress:
+        yield FilesBar(progress, names)
+
+
+def show_load(load: Load) -> None:
+    """Show what became of a load."""
+    facts = load.as_dict()
+    table = Table(
+        title=f"{facts['articles']:,} articles in {facts['seconds']:,} s",
+        show_header=False,
+        title_justify="left",
+    )
+    table.add_column(justify="right")
+    table.add_column()
+    for name, count in sorted(facts["statuses"].items()):
+        table.add_row(f"{count:,}", name)
+    for name, count in sorted(facts["relations"].items()):
+        table.add_row(f"{count:,}", f"  new, {name.replace('_', ' ')}")
+    table.add_row(f"{facts['clusters_opened']:,}", "clusters opened")
+    table.add_row(f"{facts['articles_per_second']:,}", "articles a second, decided and durable")
+    _out.print(table)
+    for item in load.tally.rejected[:MAX_REJECTED_SHOWN]:
+        _err.print(
+            Text("refused ", style="red") + plain(f"{item.place}: {item.code} {'; '.join(item.errors)}")
+        )
+    more = load.tally.statuses["rejected"] - MAX_REJECTED_SHOWN
+    if more > 0:
+        _err.print(f"… and {more:,} more refused; --rejected FILE keeps them.")
+
+
+def show_stories(items: Sequence[dict[str, Any]]) -> None:
+    """Show a list of stories."""
+    if not items:
+        _out.print("No stories yet.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name, justify in (
+        ("story", "left"),
+        ("events", "right"),
+        ("articles", "right"),
+        ("sources", "right"),
+    ):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("last", no_wrap=True)
+    table.add_column("title", overflow="fold")
+    for item in items:
+        table.add_row(
+            Text(item["id"], style="cyan", no_wrap=True),
+            str(item["cluster_count"]),
+            str(item["article_count"]),
+            str(item["independent_source_count"]),
+            item["last_published_at"][:10],
+            plain(item["title"]),
+        )
+    _out.print(table)
+
+
+def show_story(head: dict[str, Any], timeline: dict[str, Any]) -> None:
+    """Show a story as a tree: events in order of time, reports under them, copies under those."""
+    title = plain(head["title"])
+    title.stylize("bold")
+    tree = Tree(title)
+    for event in timeline["events"]:
+        _add_event(tree, event)
+    _out.print(tree)
+    _out.print(
+        f"{head['cluster_count']} events, {head['article_count']} articles, {head['copy_count']} of them copies, "
+        f"{head['independent_source_count']} independent sources  ·  {head['id']}",
+        style="dim",
+    )
+
+
+def _add_event(tree: Tree, event: dict[str, Any]) -> None:
+    line = Text(f"{event['date'][:10]}  ", style="cyan") + plain(event["headline"])
+    if event["new_terms"]:
+        line += Text("  + ", style="green") + plain(" ".join(event["new_terms"][:5]))
+    branch = tree.add(line)
+    for report in event["reports"]:
+        leaf = branch.add(Text(f"{report['source']}  ", style="dim") + plain(report["title"]))
+        for copy in report.get("copies", ()):
+            label = f"{copy['relation'].replace('_', ' ')} · {copy['source']}  "
+            leaf.add(Text(label, style="yellow") + plain(copy["title"]))
+
+
+def show_report(name: str, report: Report) -> None:
+    """Show the scores of a replay."""
+    table = Table(
+        title=f"{name}: {report.articles:,} articles at {report.articles_per_second:,.0f}/s",
+        title_justify="left",
+    )
+    table.add_column("")
+    for column in ("precision", "recall", "F1"):
+        table.add_column(column, justify="right")
+    rows = (
+        ("clusters, BCubed", report.bcubed),
+        ("clusters, pairwise", report.pairwise),
+        ("clusters, CEAF-e", report.ceaf_e),
+        ("copies, pairs", report.copies),
+        ("stories, BCubed, all articles", report.stories_all),
+        ("stories, BCubed, articles with a story", report.stories_labelled),
+    )
+    for label, score in rows:
+        table.add_row(label, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}")
+    _out.print(table)
+    _out.print(
+        f"AMI {report.ami:.3f}  ·  clusters {report.events_predicted:,} (gold {report.events_gold:,})  ·  singletons "
+        f"{report.singletons_predicted:.1%} of articles (gold {report.singletons_gold:.1%})  ·  BCubed F1 of all "
+        f"singletons {report.bcubed_all_singletons:.3f}"
+    )
+
+
+def show_demo(result: Demo) -> None:
+    """Show the stories a demo found."""
+    for head, timeline in result.stories:
+        show_story(head, timeline)
+        _out.print()
+    facts = result.as_dict()
+    _out.print(
+        f"{facts['articles']} articles posted one by one to {result.url}: {facts['clusters']} clusters, "
+        f"{facts['copies']} copies, {facts['stories']} stories, {facts['sagas']} of them with several events."
+    )
+
+
+def show_findings(findings: Sequence[Finding]) -> None:
+    """Show what a check found."""
+    for finding in findings:
+        mark = Text("ok   ", style="green") if finding.ok else Text("WRONG", style="bold red")
+        _out.print(mark + Text(f"  {finding.name}: {finding.detail}"))

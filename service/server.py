@@ -1,0 +1,127 @@
+"""The service as a process: socket, address file, drain."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from service.app import create_app
+from service.desk import Desk
+from service.store.engine import FolderInUseError, own_folder
+from service.telemetry import Metrics, set_up_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from service.settings import Settings
+
+ADDRESS_FILE = "service.json"
+MAX_CONNECTIONS = 512
+DRAIN_S = 30
+
+
+class CannotListenError(RuntimeError):
+    """The address cannot, or must not, be listened on."""
+
+
+def run_server(settings: Settings) -> None:
+    """Serve until a signal says stop; what was accepted is finished first.
+
+    Raises:
+        CannotListenError: the address is not loopback and the settings do not allow that.
+        FolderInUseError: another process owns the data folder.
+        ModelMismatchError: the store was made with another model.
+    """
+    check_address(settings)
+    set_up_logging()
+    metrics = Metrics()
+    listener = _listen(settings.host, settings.port)
+    with listener, Desk.open(settings, metrics) as desk:
+        config = uvicorn.Config(
+            create_app(settings, desk),
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_graceful_shutdown=DRAIN_S,
+        )
+        host, port = listener.getsockname()[:2]
+        with _announced(settings.data, f"http://{_in_url(host)}:{port}"):
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def check_address(settings: Settings) -> None:
+    """Refuse to listen where strangers could write.
+
+    Raises:
+        CannotListenError: the address is not loopback and `open_beyond_loopback` is off.
+    """
+    if settings.open_beyond_loopback or _is_loopback(settings.host):
+        return
+    raise CannotListenError(
+        f"{settings.host} can be reached from other machines, and this version has no keys yet: whoever reaches it may "
+        "write and delete. Listen on 127.0.0.1 behind a proxy that checks who calls, or set "
+        "BENANG_OPEN_BEYOND_LOOPBACK=true if the network itself is closed (a container's own network, say)."
+    )
+
+
+def running_service(folder: Path) -> str | None:
+    """Return the address of the service that owns `folder`, or None when nobody does.
+
+    Raises:
+        FolderInUseError: a process owns the folder but does not say where it listens.
+    """
+    file = folder / ADDRESS_FILE
+    if not (folder / "lock").exists():
+        return None
+    try:
+        with own_folder(folder):
+            return None
+    except FolderInUseError:
+        if not file.exists():
+            raise
+    return str(json.loads(file.read_text(encoding="utf-8"))["url"])
+
+
+@contextmanager
+def _announced(folder: Path, url: str) -> Iterator[None]:
+    file = folder / ADDRESS_FILE
+    file.write_text(json.dumps({"url": url}) + "\n", encoding="utf-8")
+    print(f"benang listens on {url}  ·  API: {url}/docs  ·  stop with Ctrl-C", flush=True)  # noqa: T201
+    try:
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        raise CannotListenError(
+            f"Cannot listen on {host}:{port} ({error.strerror}). Choose another with --port, or 0 for any free one."
+        ) from error
+    return listener
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

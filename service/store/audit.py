@@ -1,0 +1,86 @@
+"""What must hold in a store, as queries that count what does not."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Select, distinct, func, select
+from sqlalchemy.orm import aliased
+
+from service.store.tables import articles, clusters, stories, vectors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy import Connection, Row
+
+_original = aliased(articles)
+_is_copy = articles.c.copy_of.is_not(None)
+
+
+def _wrong_counts(table: Any, group: Any) -> Select[Any]:
+    counted = (
+        select(
+            group.label("id"),
+            func.count().label("article_count"),
+            func.sum(_is_copy).label("copy_count"),
+            func.count(distinct(articles.c.publisher)).filter(~_is_copy).label("independent_source_count"),
+            func.min(articles.c.published_us).label("first_published_us"),
+            func.max(articles.c.published_us).label("last_published_us"),
+        )
+        .select_from(articles.join(clusters, clusters.c.id == articles.c.cluster_id))
+        .group_by(group)
+        .subquery()
+    )
+    names = [column.name for column in counted.c if column.name != "id"]
+    differs = [table.c[name] != counted.c[name] for name in names]
+    condition = counted.c.id.is_(None)
+    for one in differs:
+        condition |= one
+    return select(table.c.id).outerjoin(counted, counted.c.id == table.c.id).where(condition)
+
+
+INVARIANTS: Mapping[str, Select[Any]] = {
+    "every article is in a cluster that exists": select(articles.c.id)
+    .outerjoin(clusters, clusters.c.id == articles.c.cluster_id)
+    .where(clusters.c.id.is_(None)),
+    "every cluster is in a story that exists": select(clusters.c.id)
+    .outerjoin(stories, stories.c.id == clusters.c.story_id)
+    .where(stories.c.id.is_(None)),
+    "every copy points to an original of its cluster": select(articles.c.id)
+    .outerjoin(_original, _original.c.id == articles.c.copy_of)
+    .where(
+        _is_copy,
+        _original.c.id.is_(None)
+        | _original.c.copy_of.is_not(None)
+        | (_original.c.cluster_id != articles.c.cluster_id),
+    ),
+    "every original has vectors": select(articles.c.id)
+    .outerjoin(vectors, vectors.c.article_seq == articles.c.seq)
+    .where(~_is_copy, vectors.c.seq.is_(None)),
+    "every vector belongs to an article": select(vectors.c.seq)
+    .outerjoin(articles, articles.c.seq == vectors.c.article_seq)
+    .where(articles.c.seq.is_(None)),
+    "the counts of clusters equal their members": _wrong_counts(clusters, articles.c.cluster_id),
+    "the counts of stories equal their members": _wrong_counts(stories, clusters.c.story_id),
+}
+
+
+def count(connection: Connection, query: Select[Any]) -> int:
+    """Return how many rows a query finds."""
+    return connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+
+
+def database_damage(connection: Connection) -> list[str]:
+    """Return what SQLite's own check complains about."""
+    lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    return [str(line) for line in lines if line != "ok"]
+
+
+def stored_vectors(connection: Connection) -> Iterator[Row[Any]]:
+    """Yield article ID, bytes and checksum of every stored vector."""
+    yield from connection.execution_options(yield_per=2000).execute(
+        select(articles.c.id.label("article_id"), vectors.c.blob, vectors.c.crc).join(
+            articles, articles.c.seq == vectors.c.article_seq
+        )
+    )

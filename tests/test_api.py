@@ -1,0 +1,496 @@
+"""The API as callers see it: answers, problems, and what may never happen."""
+
+import gzip
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from newsroom import NOW, FakeDesk, example
+
+from service.app import body_rules, create_app
+from service.errors import (
+    PROBLEMS,
+    BenangError,
+    NotReady,
+    QueueFull,
+    StorageFull,
+    StoreUnavailable,
+)
+from service.settings import Settings
+
+PROBLEM_FIELDS = {"type", "title", "status", "detail", "instance", "request_id", "code", "errors"}
+NDJSON = {"Content-Type": "application/x-ndjson"}
+JSON = {"Content-Type": "application/json"}
+PAGE = """Gempa Magnitudo 5,2 Guncang Kota Palaka Pagi Ini
+Kompas.com - 16/02/2026, 12:59 WIB
+PALAKA, KOMPAS.com - Gempa bermagnitudo 5,2 mengguncang Kota Palaka, Senin (16/2/2026) pagi. Warga keluar rumah.
+Badan meteorologi mengatakan gempa tidak berpotensi tsunami dan meminta warga tetap tenang di rumah masing-masing.
+"""
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[FakeDesk]:
+    made = FakeDesk(Settings(data=tmp_path, body_timeout_s=5))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(desk: FakeDesk) -> Iterator[TestClient]:
+    app = create_app(desk.settings, desk, clock=lambda: NOW)
+    with TestClient(app, raise_server_exceptions=False) as opened:
+        yield opened
+
+
+def assert_problem(answer: Any, code: str) -> dict[str, Any]:
+    body: dict[str, Any] = answer.json()
+
+    assert "application/problem+json" == answer.headers["content-type"]
+    assert PROBLEM_FIELDS == set(body)
+    assert (PROBLEMS[code].status, PROBLEMS[code].status, code) == (answer.status_code, body["status"], body["code"])
+    assert answer.headers["x-request-id"] == body["request_id"]
+    return body
+
+
+def test_new_article_is_created_then_unchanged_then_revised(client: TestClient) -> None:
+    """One article under one address: 201, then 200, and an edit is a revision with the old text kept."""
+    first = client.post("/v1/articles", json=example(1))
+    again = client.post("/v1/articles", json=example(1))
+    edited = client.post("/v1/articles", json=example(1, text="Gempa itu ternyata bermagnitudo 5,4, kata petugas."))
+
+    assert [201, 200, 200] == [answer.status_code for answer in (first, again, edited)]
+    assert ["created", "unchanged", "revised"] == [answer.json()["status"] for answer in (first, again, edited)]
+    assert 1 == len({answer.json()["id"] for answer in (first, again, edited)})
+    shown = client.get(f"/v1/articles/{first.json()['id']}").json()
+    assert 2 == shown["revision"]
+    assert [1] == [old["revision"] for old in shown["revisions"]]
+    assert "5,2" in shown["revisions"][0]["text"]
+
+
+def test_answer_has_the_fields_of_the_contract(client: TestClient) -> None:
+    """DESIGN §6 names what comes back."""
+    body = client.post("/v1/articles", json=example(1, external_id="ext")).json()
+
+    assert "2026-02-08T18:40:00+08:00" == body["published_at"]
+    assert ("second", "given") == (body["published_at_precision"], body["published_at_source"])
+    expected = (
+        "id external_id url source title published_at status relation copy_of similarity cluster_id story_id "
+        "cluster_created probability provisional warnings published_at_precision published_at_source"
+    )
+    assert set(expected.split()) == set(body)
+
+
+def test_missing_time_is_the_time_of_receipt(client: TestClient) -> None:
+    body = client.post("/v1/articles", json=example(1, published_at=None)).json()
+
+    assert ("received", ["published_at_missing"]) == (body["published_at_source"], body["warnings"])
+    assert NOW.isoformat() == body["published_at"]
+
+
+def test_pasted_page_is_found_again_without_any_identity(client: TestClient) -> None:
+    """A page names itself: outlet, title, day and text."""
+    first = client.post("/v1/articles", json={"page": PAGE})
+    again = client.post("/v1/articles", json={"page": PAGE})
+
+    assert (201, 200) == (first.status_code, again.status_code)
+    assert first.json()["id"] == again.json()["id"]
+    assert ("kompas.com", "2026-02-16T12:59:00+07:00") == (first.json()["source"], first.json()["published_at"])
+    assert "visible" == first.json()["published_at_source"]
+
+
+def test_html_is_extracted(client: TestClient) -> None:
+    paragraphs = "".join(f"<p>Kalimat nomor {number} tentang gempa di kota itu, kata petugas.</p>" for number in range(9))
+    html = f"<html><head><title>Gempa Guncang Kota</title></head><body><article>{paragraphs}</article></body></html>"
+    body = {"url": "https://www.contoh.example/x", "html": html, "title": "Judul Pengirim"}
+    answer = client.post("/v1/articles", json=body)
+
+    assert 201 == answer.status_code
+    assert "Judul Pengirim" == answer.json()["title"]
+    assert "Kalimat nomor 3" in client.get(f"/v1/articles/{answer.json()['id']}").json()["text"]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "code"),
+    [
+        (example(1, url=None, source="kompas.com"), "/url", "no_identity"),
+        (example(1, url=None, external_id="x"), "/source", "source_needed"),
+        (example(1, title=None), "/title", "title_needed"),
+        (example(1, html="<p>x</p>"), "", "one_body"),
+        (example(1, text=None), "", "one_body"),
+        (example(1, text=" \u200b\n"), "/text", "blank"),
+        (example(1, title="a\x00b"), "/title", "nul"),
+        (example(1, publised_at="2026-02-08"), "/publised_at", "unknown_field"),
+        (example(1, published_at="2026-02-08T18:40:00"), "/published_at", "naive_time"),
+        (example(1, published_at="2026-02-08T18:40:00 07:00"), "/published_at", "plus_as_space"),
+        (example(1, published_at="2026-03-02T00:00:00Z"), "/published_at", "in_future"),
+        (example(1, published_at="1899-12-31"), "/published_at", "too_early"),
+        (example(1, url="ftp://contoh.example/1"), "/url", "bad_url"),
+        (example(1, url="https://a:b@contoh.example/1"), "/url", "url_credentials"),
+        ({"page": "menu\nmenu"}, "/source", "source_not_found"),
+    ],
+)
+def test_refusals_point_at_what_is_wrong(client: TestClient, body: dict[str, Any], pointer: str, code: str) -> None:
+    found = assert_problem(client.post("/v1/articles", json=body), "invalid")["errors"]
+
+    assert (pointer, code) in [(one["pointer"], one["code"]) for one in found]
+
+
+def test_page_bomb_is_too_complex_and_the_next_page_works(client: TestClient) -> None:
+    assert_problem(client.post("/v1/articles", json={"html": "<a " * 30_000}), "page_too_complex")
+    assert 201 == client.post("/v1/articles", json={"page": PAGE}).status_code
+
+
+def test_problems_never_echo_the_input(client: TestClient) -> None:
+    secret = "r4h4s14"
+    bodies: list[Any] = [example(1, title=[secret]), example(1, url=secret), [secret], secret, {"metadata": secret}]
+    for body in bodies:
+        answer = client.post("/v1/articles", json=body)
+        assert_problem(answer, "invalid")
+        assert secret not in answer.text
+
+
+@pytest.mark.parametrize("raw", [b'{"title": NaN}', b"{", b"", b"\xff\xfe{\x00}\x00", b'"\\ud800"', b"[" * 5000])
+def test_json_is_read_strictly(client: TestClient, raw: bytes) -> None:
+    answer = client.post("/v1/articles", content=raw, headers=JSON)
+
+    assert_problem(answer, "malformed_json" if raw else "invalid")
+
+
+# --- bulk --------------------------------------------------------------------------------------------------------
+
+
+def lines(*items: Any) -> bytes:
+    return b"\n".join(item if isinstance(item, bytes) else json.dumps(item).encode() for item in items)
+
+
+def test_bad_line_never_fails_the_rest(client: TestClient, desk: FakeDesk) -> None:
+    """Each line has a fate of its own, in order, and the good ones go to the writer together."""
+    body = lines(example(1), b"{nope", example(2, title=7), b"  ", example(3), example(1), {"html": "<a " * 30_000})
+    answer = client.post("/v1/articles/bulk", content=body, headers=NDJSON)
+    items = answer.json()["items"]
+
+    assert (200, True) == (answer.status_code, answer.json()["errors"])
+    assert list(range(6)) == [item["index"] for item in items]
+    assert ["created", "rejected", "rejected", "created", "unchanged", "rejected"] == [i["status"] for i in items]
+    codes = [items[index]["error"]["code"] for index in (1, 2, 5)]
+    assert ["malformed_json", "invalid", "page_too_complex"] == codes
+    assert ["/2/title"] == [error["pointer"] for error in items[2]["error"]["errors"]]
+    assert [3] == [len(batch) for batch in desk.batches]
+
+
+@pytest.mark.parametrize("piece", [1, 7, 1000, 10**6])
+def test_array_lines_and_gzip_give_the_same(client: TestClient, piece: int) -> None:
+    items = [example(number) for number in range(20)]
+    zipped = gzip.compress(lines(*items[:9])) + gzip.compress(b"\n" + lines(*items[9:]))
+    pieces = (zipped[start : start + piece] for start in range(0, len(zipped), piece))
+    plain = client.post("/v1/articles/bulk", json=items).json()
+    packed = client.post("/v1/articles/bulk", content=pieces, headers=NDJSON | {"Content-Encoding": "gzip"}).json()
+
+    assert {"created"} == {item["status"] for item in plain["items"]}
+    assert [item["id"] for item in plain["items"]] == [item["id"] for item in packed["items"]]
+    assert {"unchanged"} == {item["status"] for item in packed["items"]}
+
+
+def test_empty_bulk_is_fine(client: TestClient) -> None:
+    for body, headers in ((b"[]", JSON), (b"", NDJSON), (b"\n\n", NDJSON)):
+        answer = client.post("/v1/articles/bulk", content=body, headers=headers)
+        assert {"errors": False, "items": []} == answer.json()
+
+
+@pytest.mark.parametrize(
+    ("raw", "headers", "code"),
+    [
+        (b"{}", JSON, "malformed_json"),
+        (b"[{}", JSON, "malformed_json"),
+        (b"[" + b"{}," * 1000 + b"{}]", JSON, "too_many_items"),
+        (b"{}\n" * 1001, NDJSON, "too_many_items"),
+        (b"[" + b"[]," * 2_500_000 + b"{}]", JSON, "too_many_items"),
+        (b"[]", {"Content-Type": "text/plain"}, "unsupported_media_type"),
+        (b"[]", JSON | {"Content-Encoding": "br"}, "unsupported_encoding"),
+        (b"[]", JSON | {"Content-Encoding": "gzip"}, "malformed_gzip"),
+        (b" " * (8 * 2**20 + 1), JSON, "body_too_large"),
+        (gzip.compress(b" " * (32 * 2**20 + 1)), JSON | {"Content-Encoding": "gzip"}, "inflated_too_large"),
+    ],
+)
+def test_whole_body_is_refused_only_for_its_form(
+    client: TestClient, raw: bytes, headers: dict[str, str], code: str
+) -> None:
+    assert_problem(client.post("/v1/articles/bulk", content=raw, headers=headers), code)
+
+
+def test_long_line_is_refused_alone(client: TestClient) -> None:
+    body = lines(b'"' + b"a" * (2 * 2**20) + b'"', example(1))
+    items = client.post("/v1/articles/bulk", content=body, headers=NDJSON).json()["items"]
+
+    assert ["body_too_large", None] == [item.get("error", {}).get("code") for item in items]
+
+
+def test_fault_of_ours_stays_with_its_article(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(item: Any, **_options: Any) -> None:
+        raise ZeroDivisionError(item.title)
+
+    monkeypatch.setattr("service.api.bulk.prepare", broken)
+    answer = client.post("/v1/articles/bulk", json=[example(1), 5])
+
+    assert ["internal", "invalid"] == [item["error"]["code"] for item in answer.json()["items"]]
+    assert "Gempa" not in answer.text
+
+
+# --- the desk says no --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("error", [QueueFull(), NotReady("writer_alive"), StoreUnavailable(), StorageFull()])
+def test_desk_errors_become_problems_with_retry_after(client: TestClient, desk: FakeDesk, error: BenangError) -> None:
+    for refuses, fails in ((error, None), (None, error)):
+        desk.refuses, desk.fails = refuses, fails
+        for path, body in (("/v1/articles", example(1)), ("/v1/articles/bulk", [example(1)])):
+            answer = client.post(path, json=body)
+            assert_problem(answer, error.code)
+            assert int(answer.headers["retry-after"]) > 0
+
+
+def test_fault_of_ours_is_a_constant(client: TestClient, desk: FakeDesk) -> None:
+    """A 500 has no traceback, no message, and the same headers as every answer."""
+    desk.fails = RuntimeError("rahasia")
+    answer = client.post("/v1/articles", json=example(1))
+
+    assert_problem(answer, "internal")
+    assert "rahasia" not in answer.text
+    assert "nosniff" == answer.headers["x-content-type-options"]
+
+
+def test_readiness_names_what_does_not_hold(client: TestClient, desk: FakeDesk) -> None:
+    assert {"status": "ready", "conditions": desk.conditions} == client.get("/readyz").json()
+
+    desk.conditions = {"writer_alive": True, "index_complete": False}
+    body = assert_problem(client.get("/readyz"), "not_ready")
+    assert ["index_complete"] == [error["code"] for error in body["errors"]]
+
+    desk.fails = RuntimeError("rahasia")
+    body = assert_problem(client.get("/readyz"), "not_ready")
+    assert ["store_reachable"] == [error["code"] for error in body["errors"]]
+    assert {"status": "alive"} == client.get("/livez").json()
+
+
+def test_nothing_is_ready_before_the_desk_is_open(tmp_path: Path) -> None:
+    client = TestClient(create_app(Settings(data=tmp_path)), raise_server_exceptions=False)
+
+    assert 200 == client.get("/livez").status_code
+    for path in ("/readyz", "/v1/articles", "/v1/stats"):
+        assert_problem(client.get(path), "not_ready")
+
+
+def test_broken_store_is_unavailable(client: TestClient, desk: FakeDesk) -> None:
+    with desk.writer.begin() as connection:
+        connection.exec_driver_sql("DROP TABLE articles")
+
+    assert_problem(client.get("/v1/articles"), "store_unavailable")
+
+
+# --- reading ------------------------------------------------------------------------------------------------------
+
+
+def test_deleted_article_is_gone_for_ever(client: TestClient) -> None:
+    path = f"/v1/articles/{client.post('/v1/articles', json=example(1)).json()['id']}"
+
+    assert 204 == client.delete(path).status_code
+    for answer in (client.get(path), client.delete(path), client.get(path + "/explanation"), client.get(path + "/similar")):
+        assert_problem(answer, "gone")
+
+
+def test_unknown_ids_are_not_found(client: TestClient) -> None:
+    for kind, rest in (
+        ("articles", ("", "/explanation", "/similar")),
+        ("clusters", ("",)),
+        ("stories", ("", "/timeline")),
+    ):
+        for name in ("nix", "x" * 3000, "%00", "%FF", "a%0Ab", "..%2f..", "\u202e"):
+            for tail in rest:
+                assert_problem(client.get(f"/v1/{kind}/{name}{tail}"), "not_found")
+    assert_problem(client.delete("/v1/articles/nix"), "not_found")
+
+
+def test_every_read_route_answers(client: TestClient) -> None:
+    for number in range(3):
+        client.post("/v1/articles", json=example(number, title="Gempa Guncang Kota"))
+    first = client.get("/v1/articles").json()["items"][0]
+    article, cluster, story = first["id"], first["cluster_id"], first["story_id"]
+
+    assert 3 == len(client.get(f"/v1/clusters/{cluster}").json()["members"])
+    assert cluster == client.get(f"/v1/clusters?story_id={story}").json()["items"][0]["id"]
+    assert [cluster] == [one["id"] for one in client.get(f"/v1/stories/{story}").json()["clusters"]]
+    assert ["2026-02-08"] == [e["date"] for e in client.get(f"/v1/stories/{story}/timeline").json()["events"]]
+    assert [{"name": "title", "value": 0.5}] == client.get(f"/v1/articles/{article}/explanation").json()["cluster"]["evidence"]
+    assert 2 == len(client.get(f"/v1/articles/{article}/similar?limit=2").json()["items"])
+    assert 3 == client.get("/v1/stats").json()["article_count"]
+    probe = {"title": "Gempa Guncang Kota", "text": "Gempa mengguncang kota."}
+    assert 3 == len(client.post("/v1/similar", json=probe).json()["items"])
+    assert 3 == client.get("/v1/stats").json()["article_count"]
+
+
+@pytest.mark.parametrize(
+    ("query", "pointer", "code"),
+    [
+        ("limit=0", "/query/limit", "out_of_range"),
+        ("limit=101", "/query/limit", "out_of_range"),
+        ("limit=" + "9" * 5000, "/query/limit", "out_of_range"),
+        ("limit=x", "/query/limit", "wrong_type"),
+        ("cursor=nix", "/query/cursor", "bad_cursor"),
+        ("cursor=" + "WzEs" * 9, "/query/cursor", "bad_cursor"),
+        ("sorce=kompas.com", "/query/sorce", "unknown_field"),
+        ("from=2026-01-01T00:00:00+07:00", "/query/from", "plus_as_space"),
+        ("to=kemarin", "/query/to", "bad_time"),
+        ("q=%00", "/query/q", "nul"),
+    ],
+)
+def test_bad_parameters_are_refused(client: TestClient, query: str, pointer: str, code: str) -> None:
+    for path in ("/v1/articles", "/v1/clusters", "/v1/stories"):
+        found = assert_problem(client.get(f"{path}?{query}"), "invalid")["errors"]
+        assert [(pointer, code)] == [(one["pointer"], one["code"]) for one in found]
+
+
+def test_wrong_method_names_all_that_fit(client: TestClient) -> None:
+    answer = client.put("/v1/articles/x", json={})
+
+    assert_problem(answer, "method_not_allowed")
+    assert "DELETE, GET" == answer.headers["allow"]
+    assert_problem(client.get("/nix"), "not_found")
+    assert_problem(client.get("/v1/articles/"), "not_found")
+
+
+# --- the document and the pages -----------------------------------------------------------------------------------
+
+
+def test_every_route_with_a_body_has_a_rule(client: TestClient, desk: FakeDesk) -> None:
+    """A route without a rule gets no body: forgetting one is seen at once."""
+    paths = client.get("/openapi.json").json()["paths"]
+    declared = {(m.upper(), path) for path, found in paths.items() for m, one in found.items() if "requestBody" in one}
+
+    assert declared == set(body_rules(desk.settings))
+
+
+def test_openapi_declares_problems_and_full_models(client: TestClient) -> None:
+    document = client.get("/openapi.json").json()
+
+    assert document["openapi"].startswith("3.1")
+    assert {"ArticleIn", "Accepted", "Problem", "FieldProblem", "Bulk"} <= set(document["components"]["schemas"])
+    assert "HTTPValidationError" not in json.dumps(document)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if status >= "400":
+                    assert ["application/problem+json"] == list(answer["content"])
+    assert "metadata" in document["components"]["schemas"]["ArticleIn"]["properties"]
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/docs.css"])
+def test_pages_load_nothing_from_elsewhere(client: TestClient, path: str) -> None:
+    answer = client.get(path)
+
+    assert 200 == answer.status_code
+    assert "<script" not in answer.text
+    assert "//" not in answer.text.replace("http://127.0.0.1:8080/", "").replace("https://benang.example", "")
+    assert "style=" not in answer.text
+
+
+def test_every_route_is_shown_on_the_pages(client: TestClient) -> None:
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert path in client.get("/").text
+        assert path in client.get("/docs").text
+
+
+def test_metrics_move_with_their_events(client: TestClient) -> None:
+    client.post("/v1/articles", json=example(1))
+    client.post("/v1/articles", json=example(1, title=None))
+    client.post("/v1/articles/bulk", json=[example(1), 7])
+    text = client.get("/metrics").text
+
+    for line in (
+        'benang_articles_total{status="created"} 1.0',
+        'benang_articles_total{status="unchanged"} 1.0',
+        'benang_articles_total{status="rejected"} 2.0',
+        'benang_rejected_total{reason="invalid"} 2.0',
+        'benang_relations_total{relation="original"} 1.0',
+        'benang_http_requests_total{method="POST",route="/v1/articles",status_class="4xx"} 1.0',
+        'benang_stage_seconds_count{stage="extract"} 2.0',
+    ):
+        assert line in text
+
+
+# --- fuzz ----------------------------------------------------------------------------------------------------------
+
+
+def test_5000_malformed_requests_never_fail_us(client: TestClient) -> None:
+    """No body, header or parameter gives a 5xx; whatever is refused is a problem."""
+    chance = random.Random(5)
+    seen: set[int] = set()
+    for _ in range(5000):
+        method, path, content, headers = _request(chance)
+        answer = client.request(method, path, content=content, headers=headers)
+        seen.add(answer.status_code)
+        assert answer.status_code < 500, (method, path, content[:300], headers, answer.text)
+        if answer.status_code >= 400:
+            assert PROBLEM_FIELDS == set(answer.json())
+    assert {200, 201, 400, 404, 405, 415, 422} <= seen
+
+
+_ODD: list[Any] = [
+    None, True, 0, -1, 1e308, 10**400, "", " ", "\x00", "a\u202eb", "\u200b", "x" * 600, "😀" * 300, "\ufdfa" * 400, [], {}, [[]],
+    {"a": {"b": []}}, "2026-02-08", "2026-02-08T18:40:00", "2026-13-01", "0000-01-01", "9999-12-31T23:59:59-23:59",
+    "0001-01-01T00:00:00+23:59", "2026-02-08T18:40:60Z", "https://", "https://[::1", "http://x:99999/", "javascript:alert(1)",
+    "http://user:pw@x.id/", "https://x.id/" + "a" * 3000, "<a " * 40, "&#55296;" * 10, PAGE, "art_x", "id-ID-x-y-z-w",
+]  # fmt: skip
+_FIELDS = (*example(1), "html", "page", "external_id", "source", "author", "language", "metadata", "nix", "é", "a/b~c")
+_PATHS = (
+    "/v1/articles", "/v1/articles", "/v1/articles", "/v1/similar", "/v1/articles/bulk", "/v1/articles/bulk", "/v1/clusters", "/v1/stories",
+    "/v1/articles/x", "/v1/articles/%00/similar", "/v1/articles/x/explanation", "/v1/stories/%ff/timeline", "/nix", "//", "/v1/stats",
+)  # fmt: skip
+_TYPES = ("application/json",) * 6 + ("application/x-ndjson", "text/plain", "", "application/json; charset=utf-16", b"\xff")
+
+
+def _request(chance: random.Random) -> tuple[str, str, bytes, dict[str, Any]]:
+    path = chance.choice(_PATHS)
+    method = chance.choice(("POST", "POST", "POST", "POST", "GET", "DELETE", "PUT", "PATCH", "NIX"))
+    if chance.random() < 0.2:
+        name = chance.choice(("limit", "cursor", "q", "from", "to", "min_sources", "story_id", "nix", "source"))
+        value = chance.choice(("0", "-1", "99", "9" * 400, "%00", "%ff", "abc", "2026-02-08", "WzEsMl0", "%25_", "1e3"))
+        path += f"?{name}={value}"
+    headers: dict[str, Any] = {"Content-Type": chance.choice(_TYPES)}
+    if chance.random() < 0.05:
+        headers["Content-Encoding"] = chance.choice(("gzip", "br", "identity", "gzip, gzip", b"\xff"))
+    if chance.random() < 0.05:
+        headers["X-Request-ID"] = chance.choice(("a" * 65, "a b", b"\xff", "ok-1"))
+    return method, path, _body(chance), headers
+
+
+def _body(chance: random.Random) -> bytes:
+    body: Any = example(chance.randrange(50))
+    for _ in range(chance.choice((0, 0, 1, 1, 2))):
+        body[chance.choice(_FIELDS)] = chance.choice(_ODD)
+    for _ in range(chance.choice((0, 0, 0, 1))):
+        body.pop(chance.choice(list(body)))
+    shape = chance.random()
+    if shape < 0.1:
+        body = chance.choice(_ODD)
+    elif shape < 0.3:
+        body = [body, chance.choice(_ODD), example(chance.randrange(50))]
+    raw = json.dumps(body).encode()
+    if chance.random() < 0.4:
+        return raw
+    broken = bytearray(raw)
+    for _ in range(chance.randrange(1, 4)):
+        start = chance.randrange(len(broken) + 1)
+        match chance.randrange(4):
+            case 0:
+                broken[start : start + chance.randrange(9)] = b""
+            case 1:
+                broken[start:start] = chance.randbytes(chance.randrange(1, 6))
+            case 2:
+                broken[start:start] = chance.choice((b"NaN", b"\\ud800", b"\x00", b"[" * 300, b'"', b"1e400", b"\xef\xbb\xbf"))
+            case _:
+                del broken[start:]
+    return bytes(broken)
