@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     Rows = npt.NDArray[np.intp]
 
 HOURS_A_DAY = 24.0
+SPARE = 8
+"""Asked of FAISS beyond `dense_k`, so that a tie at the end or the row itself seldom needs a second look."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,16 @@ class Reach:
     posting_cap: int = 256
 
 
+@dataclass(frozen=True, slots=True)
+class _Hits:
+    """Rows found in one partition; when the list was cut off, `last` is its lowest score."""
+
+    rows: npt.NDArray[np.int64]
+    scores: npt.NDArray[np.float32]
+    partition: int = 0
+    last: float = -np.inf
+
+
 class NeighbourIndex:
     """Rows of one `Shelf` that can be found by likeness."""
 
@@ -54,6 +66,7 @@ class NeighbourIndex:
         self._dense: dict[int, faiss.IndexIDMap] = {}
         self._postings: dict[int, dict[int, array[int]]] = defaultdict(dict)
         self._rows: set[int] = set()
+        self._dense_rows: set[int] = set()
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -75,8 +88,15 @@ class NeighbourIndex:
             postings.setdefault(int(term), array("i")).append(row)
 
     def add_dense(self, rows: Sequence[int]) -> None:
-        """Let dense searches find `rows` from now on; rows without a dense code are passed over."""
+        """Let dense searches find `rows` from now on; rows without a dense code are passed over.
+
+        Raises:
+            ValueError: a row is there already; then none is added.
+        """
         codes = self._shelf.codes.values
+        known = self._dense_rows.intersection(rows)
+        if known or len(set(rows)) != len(rows):
+            raise ValueError(f"rows added twice to the dense index: {sorted(known)[:5]}")
         by_partition: dict[int, list[int]] = defaultdict(list)
         for row in rows:
             if codes[row].any():
@@ -87,21 +107,22 @@ class NeighbourIndex:
             self._dense[partition].add_with_ids(
                 np.ascontiguousarray(codes[members], dtype=np.float32), np.asarray(members, dtype=np.int64)
             )
+            self._dense_rows.update(members)
 
     def remove(self, row: int) -> None:
         """Forget `row`; nothing happens when it is not there."""
-        if row not in self._rows:
-            return
-        self._rows.remove(row)
         partition = self._partition(row)
-        postings = self._postings[partition]
-        for term in self._heaviest(row)[0]:
-            members = postings[int(term)]
-            members.remove(row)
-            if not members:
-                del postings[int(term)]
-        if partition in self._dense:
-            self._dense[partition].remove_ids(np.asarray([row], dtype=np.int64))
+        if row in self._rows:
+            self._rows.remove(row)
+            postings = self._postings[partition]
+            for term in self._heaviest(row)[0]:
+                members = postings[int(term)]
+                members.remove(row)
+                if not members:
+                    del postings[int(term)]
+        if row in self._dense_rows:
+            self._dense_rows.remove(row)
+            self._dense[partition].remove_ids(faiss.IDSelectorRange(row, row + 1))
 
     def by_terms(self, row: int) -> Rows:
         """Return the rows that share the most, and the rarest, terms with `row`, best first (ties: lower row)."""
@@ -133,35 +154,59 @@ class NeighbourIndex:
         `also` are rows on the shelf but not yet in the index (the batch being decided): each of `rows` finds those
         before itself, exactly as if they had been added one by one.
         """
-        codes, hours = self._shelf.codes.values, self._shelf.hours.values
+        codes = self._shelf.codes.values
         queries = np.asarray(codes[list(rows)], dtype=np.float32)
-        found: list[list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]] = [[] for _ in rows]
+        batch = np.asarray(also, dtype=np.int64)
+        products = queries @ np.asarray(codes[batch], dtype=np.float32).T
+        found = self._search(rows, queries)
+        nearest: list[Rows] = []
+        for position, row in enumerate(rows):
+            earlier = batch < row
+            hits = found[position]
+            hits.append(_Hits(batch[earlier], products[position][earlier]))
+            best, worst = self._nearest(row, hits)
+            if any(part.last >= worst for part in hits):
+                best, _ = self._nearest(row, [self._all(queries[position], part, worst) for part in hits])
+            nearest.append(best)
+        return nearest
+
+    def _search(self, rows: Sequence[int], queries: npt.NDArray[np.float32]) -> list[list[_Hits]]:
+        """Return the best of each partition in reach of each row, whether within the horizon or not."""
+        hours = self._shelf.hours.values
         wanted: dict[int, list[int]] = defaultdict(list)
         for position, row in enumerate(rows):
             if queries[position].any():
                 for partition in self._touched(float(hours[row])):
                     if partition in self._dense:
                         wanted[partition].append(position)
+        found: list[list[_Hits]] = [[] for _ in rows]
         for partition, positions in sorted(wanted.items()):
-            scores, ids = self._dense[partition].search(queries[positions], self._reach.dense_k)
+            scores, ids = self._dense[partition].search(queries[positions], self._reach.dense_k + SPARE)
             for position, score, members in zip(positions, scores, ids, strict=True):
                 known = members >= 0  # FAISS pads with -1
-                found[position].append((members[known], score[known]))
-        batch = np.asarray(also, dtype=np.int64)
-        products = queries @ np.asarray(codes[batch], dtype=np.float32).T
-        for position, row in enumerate(rows):
-            earlier = batch < row
-            found[position].append((batch[earlier], products[position][earlier]))
-        return [self._nearest(row, parts) for row, parts in zip(rows, found, strict=True)]
+                last = float(score[-1]) if known.all() else -np.inf
+                found[position].append(_Hits(members[known], score[known], partition, last))
+        return found
 
-    def _nearest(self, row: int, parts: list[tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]]) -> Rows:
-        rows = np.concatenate([part[0] for part in parts])
-        scores = np.concatenate([part[1] for part in parts])
-        keep = (scores > 0) & (rows != row)
+    def _all(self, query: npt.NDArray[np.float32], part: _Hits, worst: float) -> _Hits:
+        """Return every row of a cut-off partition that scores `worst` or more.
+
+        FAISS may have filled its list with rows beyond the horizon, and at a tie keeps whichever row it likes.
+        """
+        if part.last < worst:
+            return part
+        _, scores, ids = self._dense[part.partition].range_search(query[None, :], worst - 0.5)
+        return _Hits(ids, scores)
+
+    def _nearest(self, row: int, hits: list[_Hits]) -> tuple[Rows, float]:
+        """Return the nearest of `hits`, and the score another row must have to be among them."""
+        rows = np.concatenate([part.rows for part in hits])
+        scores = np.concatenate([part.scores for part in hits])
+        keep = (scores > 0) & (rows != row) & self._near(row, rows)
         rows, scores = rows[keep], scores[keep]
-        near = self._near(row, rows)
-        rows, scores = rows[near], scores[near]
-        return rows[np.lexsort((rows, -scores))[: self._reach.dense_k]].astype(np.intp)
+        best = np.lexsort((rows, -scores))[: self._reach.dense_k]
+        worst = float(scores[best[-1]]) if len(best) == self._reach.dense_k else 1.0
+        return rows[best].astype(np.intp), worst
 
     def _heaviest(self, row: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         ids, weights = self._shelf.terms[self._reach.field].row(row)

@@ -101,8 +101,10 @@ class SparseColumn:
 class Shelf:
     """The vectors, times and outlets of many articles, addressed by row number."""
 
-    def __init__(self, dimension: int) -> None:
+    def __init__(self, dimension: int, rarity: npt.NDArray[np.float32] | None = None) -> None:
+        """Make an empty shelf; `rarity` in [0, 1] is looked up by term identity modulo its length."""
         self.dimension = dimension
+        self.rarity = np.ones(1, dtype=np.float32) if rarity is None else rarity
         self.codes: Column[np.int8] = Column(np.int8, dimension)
         self.hours: Column[np.float64] = Column(np.float64)
         self.outlets: Column[np.int64] = Column(np.int64)

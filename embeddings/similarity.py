@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -29,6 +29,7 @@ FEATURES = (
     "dense_cosine",
     "name_cosine",
     "shared_names",
+    "key_name",
     "number_cosine",
     "number_conflict",
     "log_days",
@@ -40,7 +41,8 @@ FEATURES = (
 def pair_features(shelf: Shelf, left: Rows, right: Rows) -> Floats:
     """Return float64 (pairs, len(FEATURES)) for the rows `left[i]`, `right[i]` of `shelf`.
 
-    Cosines lie in [-1, 1]; `shared_names` is log(1 + count); `number_conflict` is 1 where both name figures and share
+    Cosines lie in [-1, 1]; `shared_names` is log(1 + count); `key_name` is the weight of the name that matters most to both,
+    times its rarity, 0 to 1; `number_conflict` is 1 where both name figures and share
     none; `log_days` is log(1 + days apart). Every pair is computed on its own, so its values do not depend on the
     other pairs of the call.
     """
@@ -52,7 +54,9 @@ def pair_features(shelf: Shelf, left: Rows, right: Rows) -> Floats:
         shared = a.multiply(b)
         products[name] = np.asarray(shared.sum(axis=1), dtype=np.float64).ravel()
         if name == "names":
-            shared_names = np.log1p(np.diff(shared.tocsr().indptr))
+            shared = shared.tocsr()
+            shared_names = np.log1p(np.diff(shared.indptr))
+            key_name = _row_maxima(np.sqrt(shared.data) * shelf.rarity[shared.indices % len(shelf.rarity)], shared.indptr)
         elif name == "numbers":
             both = (np.diff(a.indptr) > 0) & (np.diff(b.indptr) > 0)
             conflict = both & (products[name] <= 0)
@@ -66,12 +70,22 @@ def pair_features(shelf: Shelf, left: Rows, right: Rows) -> Floats:
             dense_cosine(shelf, left, right),
             products["names"],
             shared_names,
+            key_name,
             products["numbers"],
             conflict,
             np.log1p(np.abs(hours[left] - hours[right]) / 24),
             outlets[left] == outlets[right],
         ]
     )
+
+
+def _row_maxima(values: Floats, indptr: npt.NDArray[np.integer[Any]]) -> Floats:
+    """Return the largest value of each compressed row, 0 for an empty one."""
+    maxima = np.zeros(len(indptr) - 1)
+    filled = np.flatnonzero(np.diff(indptr))
+    if len(filled):
+        maxima[filled] = np.maximum.reduceat(values, indptr[filled])
+    return maxima
 
 
 def dense_cosine(shelf: Shelf, left: Rows, right: Rows) -> Floats:

@@ -87,6 +87,11 @@ class Background:
             path,
         )
 
+    @property
+    def rarity(self) -> npt.NDArray[np.float32]:
+        """Inverse document frequency scaled to [0, 1]: 1 for a term the background has never seen."""
+        return np.asarray(self.idf / self.idf.max(), dtype=np.float32)
+
     def vector(self, ids: Ids, *, limit: int | None = None) -> TermVector:
         """Return the unit vector of a text given as the identities of its words, cut to its `limit` heaviest terms."""
         terms, frequency = np.unique(ids, return_counts=True)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Pages wait for the extraction pool; with threads of their own they do not hold up other answers.
 _APART = 8
-_ROUTERS = (bulk.router, articles.router, clusters.router, stories.router, operation.router)
+_ROUTERS = (articles.router, bulk.router, clusters.router, stories.router, operation.router)
 
 
 def create_app(

@@ -225,4 +225,4 @@ def problem(
 
 
 def _ascii(text: str, limit: int) -> str:
-    return text[:limit].encode("ascii", "backslashreplace").decode("ascii")[:limit]
+    return text[:limit].encode("unicode_escape").decode("ascii")[:limit]

@@ -43,6 +43,7 @@ MIN_VOICE = 0.05
 """Candidates less likely than this are not heard: they could not carry a decision."""
 _WHOLE = FEATURES.index("whole_cosine")
 _CONFLICT = FEATURES.index("number_conflict")
+_KEY_NAME = FEATURES.index("key_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -468,7 +469,9 @@ def _decide_stories(window: Window, models: Models, cuts: Cuts, heads: Sequence[
     hours = np.asarray(window.shelf.hours.values, dtype=np.float64)
     own = np.repeat(np.asarray(rows, dtype=np.intp), [len(part) for part in found])
     candidates.probability = across_time(
-        candidates.probability, np.abs(hours[own] - hours[candidates.rows]) / 24
+        candidates.probability,
+        np.abs(hours[own] - hours[candidates.rows]) / 24,
+        candidates.features[:, _KEY_NAME],
     )
     rule = story_rule(cuts.story)
     for draft in heads:

@@ -31,7 +31,12 @@ def rebuild(
 
     A damaged vector is computed again from its article's text.
     """
-    window = Window(models.encoder.dimension, window_days=window_days, story_horizon_days=story_horizon_days)
+    window = Window(
+        models.encoder.dimension,
+        window_days=window_days,
+        story_horizon_days=story_horizon_days,
+        rarity=models.background.rarity,
+    )
     with engine.connect() as connection:
         chunk: list[write.StoredVector] = []
         for stored in write.load_vectors(connection):

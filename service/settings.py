@@ -28,7 +28,7 @@ class Settings(BaseSettings):
         default=0.33, gt=0, lt=1, description="Probability of 'same event' above which an article joins."
     )
     story_cut: float = Field(
-        default=0.4,
+        default=0.3,
         gt=0,
         lt=1,
         description="Probability of 'same story' above which a cluster joins a story.",

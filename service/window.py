@@ -47,8 +47,15 @@ class Entry:
 class Window:
     """Articles by row, clusters and stories by number, in the order they came."""
 
-    def __init__(self, dimension: int, *, window_days: float, story_horizon_days: float) -> None:
-        self.shelf = Shelf(dimension)
+    def __init__(
+        self,
+        dimension: int,
+        *,
+        window_days: float,
+        story_horizon_days: float,
+        rarity: npt.NDArray[np.float32] | None = None,
+    ) -> None:
+        self.shelf = Shelf(dimension, rarity)
         self.articles = NeighbourIndex(self.shelf, Reach("lead", window_days, partition_days=7))
         self.heads = NeighbourIndex(
             self.shelf, Reach("names", story_horizon_days, partition_days=30, dense_k=24, posting_cap=512)

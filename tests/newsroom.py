@@ -1,25 +1,30 @@
 """A small store filled by hand and a desk that decides by title: what the API's tests stand on."""
 
+from __future__ import annotations
+
 import hashlib
 import json
 import random
-from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, delete, insert, select, update
 
-from service.errors import BenangError
 from service.extract import PagePool
 from service.model import Article, Outcome, Placement, Reason, Status
-from service.settings import Settings
 from service.similar import Neighbour
 from service.store.engine import FILE, reader_engine
 from service.store.tables import articles, clusters, metadata, revisions, stories, tombstones
 from service.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from service.errors import BenangError
+    from service.settings import Settings
 
 START = datetime(2026, 2, 8, 6, tzinfo=timezone(timedelta(hours=7)))
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -133,7 +138,9 @@ def random_world(seed: int, size: int = 200) -> World:
         at = (START + timedelta(hours=chance.randrange(300))).astimezone(zone)
         earlier = [row["id"] for row in world.members(cluster_id)]
         copied = chance.choice(earlier) if earlier and chance.random() < 0.3 else None
-        row = article_row(number, at=at, source=source, publisher=source, title=f"{chance.choice(TITLES)} {number}")
+        row = article_row(
+            number, at=at, source=source, publisher=source, title=f"{chance.choice(TITLES)} {number}"
+        )
         row |= {"cluster_id": cluster_id, "copy_of": copied, "similarity": 0.9 if copied else None}
         row["relation"] = chance.choice(("exact_copy", "near_copy", "reprint")) if copied else "original"
         world.rows.append(row)
@@ -187,7 +194,9 @@ class FakeDesk:
     def similar_to(self, article_id: str, limit: int) -> Future[list[Neighbour] | None]:
         def found() -> list[Neighbour] | None:
             with self.reader.connect() as connection:
-                title = connection.execute(select(articles.c.title).where(articles.c.id == article_id)).scalar()
+                title = connection.execute(
+                    select(articles.c.title).where(articles.c.id == article_id)
+                ).scalar()
             return None if title is None else self._neighbours(title, limit)
 
         return self._answer(found)
@@ -250,7 +259,9 @@ class FakeDesk:
             )
         return False
 
-    def _outcome(self, article_id: str, status: Status, article: Article, cluster_id: str, *, is_new: bool) -> Outcome:
+    def _outcome(
+        self, article_id: str, status: Status, article: Article, cluster_id: str, *, is_new: bool
+    ) -> Outcome:
         story_id = cluster_id.replace("clu", "sto")
         placement = Placement("original", None, None, cluster_id, story_id, is_new, REASON, REASON)
         self.metrics.accepted(status, "original")

@@ -1,8 +1,6 @@
 """The API as callers see it: answers, problems, and what may never happen."""
 
-import gzip
 import json
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,9 +47,13 @@ def client(desk: FakeDesk) -> Iterator[TestClient]:
 def assert_problem(answer: Any, code: str) -> dict[str, Any]:
     body: dict[str, Any] = answer.json()
 
-    assert "application/problem+json" == answer.headers["content-type"]
-    assert PROBLEM_FIELDS == set(body)
-    assert (PROBLEMS[code].status, PROBLEMS[code].status, code) == (answer.status_code, body["status"], body["code"])
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(body) == PROBLEM_FIELDS
+    assert (PROBLEMS[code].status, PROBLEMS[code].status, code) == (
+        answer.status_code,
+        body["status"],
+        body["code"],
+    )
     assert answer.headers["x-request-id"] == body["request_id"]
     return body
 
@@ -60,14 +62,20 @@ def test_new_article_is_created_then_unchanged_then_revised(client: TestClient) 
     """One article under one address: 201, then 200, and an edit is a revision with the old text kept."""
     first = client.post("/v1/articles", json=example(1))
     again = client.post("/v1/articles", json=example(1))
-    edited = client.post("/v1/articles", json=example(1, text="Gempa itu ternyata bermagnitudo 5,4, kata petugas."))
+    edited = client.post(
+        "/v1/articles", json=example(1, text="Gempa itu ternyata bermagnitudo 5,4, kata petugas.")
+    )
 
-    assert [201, 200, 200] == [answer.status_code for answer in (first, again, edited)]
-    assert ["created", "unchanged", "revised"] == [answer.json()["status"] for answer in (first, again, edited)]
-    assert 1 == len({answer.json()["id"] for answer in (first, again, edited)})
+    assert [answer.status_code for answer in (first, again, edited)] == [201, 200, 200]
+    assert [answer.json()["status"] for answer in (first, again, edited)] == [
+        "created",
+        "unchanged",
+        "revised",
+    ]
+    assert len({answer.json()["id"] for answer in (first, again, edited)}) == 1
     shown = client.get(f"/v1/articles/{first.json()['id']}").json()
-    assert 2 == shown["revision"]
-    assert [1] == [old["revision"] for old in shown["revisions"]]
+    assert shown["revision"] == 2
+    assert [old["revision"] for old in shown["revisions"]] == [1]
     assert "5,2" in shown["revisions"][0]["text"]
 
 
@@ -75,8 +83,8 @@ def test_answer_has_the_fields_of_the_contract(client: TestClient) -> None:
     """DESIGN §6 names what comes back."""
     body = client.post("/v1/articles", json=example(1, external_id="ext")).json()
 
-    assert "2026-02-08T18:40:00+08:00" == body["published_at"]
-    assert ("second", "given") == (body["published_at_precision"], body["published_at_source"])
+    assert body["published_at"] == "2026-02-08T18:40:00+08:00"
+    assert (body["published_at_precision"], body["published_at_source"]) == ("second", "given")
     expected = (
         "id external_id url source title published_at status relation copy_of similarity cluster_id story_id "
         "cluster_created probability provisional warnings published_at_precision published_at_source"
@@ -87,7 +95,7 @@ def test_answer_has_the_fields_of_the_contract(client: TestClient) -> None:
 def test_missing_time_is_the_time_of_receipt(client: TestClient) -> None:
     body = client.post("/v1/articles", json=example(1, published_at=None)).json()
 
-    assert ("received", ["published_at_missing"]) == (body["published_at_source"], body["warnings"])
+    assert (body["published_at_source"], body["warnings"]) == ("received", ["published_at_missing"])
     assert NOW.isoformat() == body["published_at"]
 
 
@@ -96,20 +104,25 @@ def test_pasted_page_is_found_again_without_any_identity(client: TestClient) -> 
     first = client.post("/v1/articles", json={"page": PAGE})
     again = client.post("/v1/articles", json={"page": PAGE})
 
-    assert (201, 200) == (first.status_code, again.status_code)
+    assert (first.status_code, again.status_code) == (201, 200)
     assert first.json()["id"] == again.json()["id"]
-    assert ("kompas.com", "2026-02-16T12:59:00+07:00") == (first.json()["source"], first.json()["published_at"])
-    assert "visible" == first.json()["published_at_source"]
+    assert (first.json()["source"], first.json()["published_at"]) == (
+        "kompas.com",
+        "2026-02-16T12:59:00+07:00",
+    )
+    assert first.json()["published_at_source"] == "visible"
 
 
 def test_html_is_extracted(client: TestClient) -> None:
-    paragraphs = "".join(f"<p>Kalimat nomor {number} tentang gempa di kota itu, kata petugas.</p>" for number in range(9))
+    paragraphs = "".join(
+        f"<p>Kalimat nomor {number} tentang gempa di kota itu, kata petugas.</p>" for number in range(9)
+    )
     html = f"<html><head><title>Gempa Guncang Kota</title></head><body><article>{paragraphs}</article></body></html>"
     body = {"url": "https://www.contoh.example/x", "html": html, "title": "Judul Pengirim"}
     answer = client.post("/v1/articles", json=body)
 
-    assert 201 == answer.status_code
-    assert "Judul Pengirim" == answer.json()["title"]
+    assert answer.status_code == 201
+    assert answer.json()["title"] == "Judul Pengirim"
     assert "Kalimat nomor 3" in client.get(f"/v1/articles/{answer.json()['id']}").json()["text"]
 
 
@@ -133,7 +146,9 @@ def test_html_is_extracted(client: TestClient) -> None:
         ({"page": "menu\nmenu"}, "/source", "source_not_found"),
     ],
 )
-def test_refusals_point_at_what_is_wrong(client: TestClient, body: dict[str, Any], pointer: str, code: str) -> None:
+def test_refusals_point_at_what_is_wrong(
+    client: TestClient, body: dict[str, Any], pointer: str, code: str
+) -> None:
     found = assert_problem(client.post("/v1/articles", json=body), "invalid")["errors"]
 
     assert (pointer, code) in [(one["pointer"], one["code"]) for one in found]
@@ -141,110 +156,40 @@ def test_refusals_point_at_what_is_wrong(client: TestClient, body: dict[str, Any
 
 def test_page_bomb_is_too_complex_and_the_next_page_works(client: TestClient) -> None:
     assert_problem(client.post("/v1/articles", json={"html": "<a " * 30_000}), "page_too_complex")
-    assert 201 == client.post("/v1/articles", json={"page": PAGE}).status_code
+    assert client.post("/v1/articles", json={"page": PAGE}).status_code == 201
 
 
 def test_problems_never_echo_the_input(client: TestClient) -> None:
     secret = "r4h4s14"
-    bodies: list[Any] = [example(1, title=[secret]), example(1, url=secret), [secret], secret, {"metadata": secret}]
+    bodies: list[Any] = [
+        example(1, title=[secret]),
+        example(1, url=secret),
+        [secret],
+        secret,
+        {"metadata": secret},
+    ]
     for body in bodies:
         answer = client.post("/v1/articles", json=body)
         assert_problem(answer, "invalid")
         assert secret not in answer.text
 
 
-@pytest.mark.parametrize("raw", [b'{"title": NaN}', b"{", b"", b"\xff\xfe{\x00}\x00", b'"\\ud800"', b"[" * 5000])
+@pytest.mark.parametrize(
+    "raw", [b'{"title": NaN}', b"{", b"", b"\xff\xfe{\x00}\x00", b'"\\ud800"', b"[" * 5000]
+)
 def test_json_is_read_strictly(client: TestClient, raw: bytes) -> None:
     answer = client.post("/v1/articles", content=raw, headers=JSON)
 
     assert_problem(answer, "malformed_json" if raw else "invalid")
 
 
-# --- bulk --------------------------------------------------------------------------------------------------------
-
-
-def lines(*items: Any) -> bytes:
-    return b"\n".join(item if isinstance(item, bytes) else json.dumps(item).encode() for item in items)
-
-
-def test_bad_line_never_fails_the_rest(client: TestClient, desk: FakeDesk) -> None:
-    """Each line has a fate of its own, in order, and the good ones go to the writer together."""
-    body = lines(example(1), b"{nope", example(2, title=7), b"  ", example(3), example(1), {"html": "<a " * 30_000})
-    answer = client.post("/v1/articles/bulk", content=body, headers=NDJSON)
-    items = answer.json()["items"]
-
-    assert (200, True) == (answer.status_code, answer.json()["errors"])
-    assert list(range(6)) == [item["index"] for item in items]
-    assert ["created", "rejected", "rejected", "created", "unchanged", "rejected"] == [i["status"] for i in items]
-    codes = [items[index]["error"]["code"] for index in (1, 2, 5)]
-    assert ["malformed_json", "invalid", "page_too_complex"] == codes
-    assert ["/2/title"] == [error["pointer"] for error in items[2]["error"]["errors"]]
-    assert [3] == [len(batch) for batch in desk.batches]
-
-
-@pytest.mark.parametrize("piece", [1, 7, 1000, 10**6])
-def test_array_lines_and_gzip_give_the_same(client: TestClient, piece: int) -> None:
-    items = [example(number) for number in range(20)]
-    zipped = gzip.compress(lines(*items[:9])) + gzip.compress(b"\n" + lines(*items[9:]))
-    pieces = (zipped[start : start + piece] for start in range(0, len(zipped), piece))
-    plain = client.post("/v1/articles/bulk", json=items).json()
-    packed = client.post("/v1/articles/bulk", content=pieces, headers=NDJSON | {"Content-Encoding": "gzip"}).json()
-
-    assert {"created"} == {item["status"] for item in plain["items"]}
-    assert [item["id"] for item in plain["items"]] == [item["id"] for item in packed["items"]]
-    assert {"unchanged"} == {item["status"] for item in packed["items"]}
-
-
-def test_empty_bulk_is_fine(client: TestClient) -> None:
-    for body, headers in ((b"[]", JSON), (b"", NDJSON), (b"\n\n", NDJSON)):
-        answer = client.post("/v1/articles/bulk", content=body, headers=headers)
-        assert {"errors": False, "items": []} == answer.json()
-
-
-@pytest.mark.parametrize(
-    ("raw", "headers", "code"),
-    [
-        (b"{}", JSON, "malformed_json"),
-        (b"[{}", JSON, "malformed_json"),
-        (b"[" + b"{}," * 1000 + b"{}]", JSON, "too_many_items"),
-        (b"{}\n" * 1001, NDJSON, "too_many_items"),
-        (b"[" + b"[]," * 2_500_000 + b"{}]", JSON, "too_many_items"),
-        (b"[]", {"Content-Type": "text/plain"}, "unsupported_media_type"),
-        (b"[]", JSON | {"Content-Encoding": "br"}, "unsupported_encoding"),
-        (b"[]", JSON | {"Content-Encoding": "gzip"}, "malformed_gzip"),
-        (b" " * (8 * 2**20 + 1), JSON, "body_too_large"),
-        (gzip.compress(b" " * (32 * 2**20 + 1)), JSON | {"Content-Encoding": "gzip"}, "inflated_too_large"),
-    ],
-)
-def test_whole_body_is_refused_only_for_its_form(
-    client: TestClient, raw: bytes, headers: dict[str, str], code: str
-) -> None:
-    assert_problem(client.post("/v1/articles/bulk", content=raw, headers=headers), code)
-
-
-def test_long_line_is_refused_alone(client: TestClient) -> None:
-    body = lines(b'"' + b"a" * (2 * 2**20) + b'"', example(1))
-    items = client.post("/v1/articles/bulk", content=body, headers=NDJSON).json()["items"]
-
-    assert ["body_too_large", None] == [item.get("error", {}).get("code") for item in items]
-
-
-def test_fault_of_ours_stays_with_its_article(client: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(item: Any, **_options: Any) -> None:
-        raise ZeroDivisionError(item.title)
-
-    monkeypatch.setattr("service.api.bulk.prepare", broken)
-    answer = client.post("/v1/articles/bulk", json=[example(1), 5])
-
-    assert ["internal", "invalid"] == [item["error"]["code"] for item in answer.json()["items"]]
-    assert "Gempa" not in answer.text
-
-
 # --- the desk says no --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("error", [QueueFull(), NotReady("writer_alive"), StoreUnavailable(), StorageFull()])
-def test_desk_errors_become_problems_with_retry_after(client: TestClient, desk: FakeDesk, error: BenangError) -> None:
+def test_desk_errors_become_problems_with_retry_after(
+    client: TestClient, desk: FakeDesk, error: BenangError
+) -> None:
     for refuses, fails in ((error, None), (None, error)):
         desk.refuses, desk.fails = refuses, fails
         for path, body in (("/v1/articles", example(1)), ("/v1/articles/bulk", [example(1)])):
@@ -260,7 +205,7 @@ def test_fault_of_ours_is_a_constant(client: TestClient, desk: FakeDesk) -> None
 
     assert_problem(answer, "internal")
     assert "rahasia" not in answer.text
-    assert "nosniff" == answer.headers["x-content-type-options"]
+    assert answer.headers["x-content-type-options"] == "nosniff"
 
 
 def test_readiness_names_what_does_not_hold(client: TestClient, desk: FakeDesk) -> None:
@@ -268,18 +213,18 @@ def test_readiness_names_what_does_not_hold(client: TestClient, desk: FakeDesk) 
 
     desk.conditions = {"writer_alive": True, "index_complete": False}
     body = assert_problem(client.get("/readyz"), "not_ready")
-    assert ["index_complete"] == [error["code"] for error in body["errors"]]
+    assert [error["code"] for error in body["errors"]] == ["index_complete"]
 
     desk.fails = RuntimeError("rahasia")
     body = assert_problem(client.get("/readyz"), "not_ready")
-    assert ["store_reachable"] == [error["code"] for error in body["errors"]]
-    assert {"status": "alive"} == client.get("/livez").json()
+    assert [error["code"] for error in body["errors"]] == ["store_reachable"]
+    assert client.get("/livez").json() == {"status": "alive"}
 
 
 def test_nothing_is_ready_before_the_desk_is_open(tmp_path: Path) -> None:
     client = TestClient(create_app(Settings(data=tmp_path)), raise_server_exceptions=False)
 
-    assert 200 == client.get("/livez").status_code
+    assert client.get("/livez").status_code == 200
     for path in ("/readyz", "/v1/articles", "/v1/stats"):
         assert_problem(client.get(path), "not_ready")
 
@@ -297,8 +242,13 @@ def test_broken_store_is_unavailable(client: TestClient, desk: FakeDesk) -> None
 def test_deleted_article_is_gone_for_ever(client: TestClient) -> None:
     path = f"/v1/articles/{client.post('/v1/articles', json=example(1)).json()['id']}"
 
-    assert 204 == client.delete(path).status_code
-    for answer in (client.get(path), client.delete(path), client.get(path + "/explanation"), client.get(path + "/similar")):
+    assert client.delete(path).status_code == 204
+    for answer in (
+        client.get(path),
+        client.delete(path),
+        client.get(path + "/explanation"),
+        client.get(path + "/similar"),
+    ):
         assert_problem(answer, "gone")
 
 
@@ -320,16 +270,18 @@ def test_every_read_route_answers(client: TestClient) -> None:
     first = client.get("/v1/articles").json()["items"][0]
     article, cluster, story = first["id"], first["cluster_id"], first["story_id"]
 
-    assert 3 == len(client.get(f"/v1/clusters/{cluster}").json()["members"])
+    assert len(client.get(f"/v1/clusters/{cluster}").json()["members"]) == 3
     assert cluster == client.get(f"/v1/clusters?story_id={story}").json()["items"][0]["id"]
     assert [cluster] == [one["id"] for one in client.get(f"/v1/stories/{story}").json()["clusters"]]
-    assert ["2026-02-08"] == [e["date"] for e in client.get(f"/v1/stories/{story}/timeline").json()["events"]]
-    assert [{"name": "title", "value": 0.5}] == client.get(f"/v1/articles/{article}/explanation").json()["cluster"]["evidence"]
-    assert 2 == len(client.get(f"/v1/articles/{article}/similar?limit=2").json()["items"])
-    assert 3 == client.get("/v1/stats").json()["article_count"]
+    assert [e["date"] for e in client.get(f"/v1/stories/{story}/timeline").json()["events"]] == ["2026-02-08"]
+    assert client.get(f"/v1/articles/{article}/explanation").json()["cluster"]["evidence"] == [
+        {"name": "title", "value": 0.5}
+    ]
+    assert len(client.get(f"/v1/articles/{article}/similar?limit=2").json()["items"]) == 2
+    assert client.get("/v1/stats").json()["article_count"] == 3
     probe = {"title": "Gempa Guncang Kota", "text": "Gempa mengguncang kota."}
-    assert 3 == len(client.post("/v1/similar", json=probe).json()["items"])
-    assert 3 == client.get("/v1/stats").json()["article_count"]
+    assert len(client.post("/v1/similar", json=probe).json()["items"]) == 3
+    assert client.get("/v1/stats").json()["article_count"] == 3
 
 
 @pytest.mark.parametrize(
@@ -357,7 +309,7 @@ def test_wrong_method_names_all_that_fit(client: TestClient) -> None:
     answer = client.put("/v1/articles/x", json={})
 
     assert_problem(answer, "method_not_allowed")
-    assert "DELETE, GET" == answer.headers["allow"]
+    assert answer.headers["allow"] == "DELETE, GET"
     assert_problem(client.get("/nix"), "not_found")
     assert_problem(client.get("/v1/articles/"), "not_found")
 
@@ -368,7 +320,9 @@ def test_wrong_method_names_all_that_fit(client: TestClient) -> None:
 def test_every_route_with_a_body_has_a_rule(client: TestClient, desk: FakeDesk) -> None:
     """A route without a rule gets no body: forgetting one is seen at once."""
     paths = client.get("/openapi.json").json()["paths"]
-    declared = {(m.upper(), path) for path, found in paths.items() for m, one in found.items() if "requestBody" in one}
+    declared = {
+        (m.upper(), path) for path, found in paths.items() for m, one in found.items() if "requestBody" in one
+    }
 
     assert declared == set(body_rules(desk.settings))
 
@@ -377,13 +331,15 @@ def test_openapi_declares_problems_and_full_models(client: TestClient) -> None:
     document = client.get("/openapi.json").json()
 
     assert document["openapi"].startswith("3.1")
-    assert {"ArticleIn", "Accepted", "Problem", "FieldProblem", "Bulk"} <= set(document["components"]["schemas"])
+    assert {"ArticleIn", "Accepted", "Problem", "FieldProblem", "Bulk"} <= set(
+        document["components"]["schemas"]
+    )
     assert "HTTPValidationError" not in json.dumps(document)
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
                 if status >= "400":
-                    assert ["application/problem+json"] == list(answer["content"])
+                    assert list(answer["content"]) == ["application/problem+json"]
     assert "metadata" in document["components"]["schemas"]["ArticleIn"]["properties"]
 
 
@@ -391,7 +347,7 @@ def test_openapi_declares_problems_and_full_models(client: TestClient) -> None:
 def test_pages_load_nothing_from_elsewhere(client: TestClient, path: str) -> None:
     answer = client.get(path)
 
-    assert 200 == answer.status_code
+    assert answer.status_code == 200
     assert "<script" not in answer.text
     assert "//" not in answer.text.replace("http://127.0.0.1:8080/", "").replace("https://benang.example", "")
     assert "style=" not in answer.text
@@ -419,78 +375,3 @@ def test_metrics_move_with_their_events(client: TestClient) -> None:
         'benang_stage_seconds_count{stage="extract"} 2.0',
     ):
         assert line in text
-
-
-# --- fuzz ----------------------------------------------------------------------------------------------------------
-
-
-def test_5000_malformed_requests_never_fail_us(client: TestClient) -> None:
-    """No body, header or parameter gives a 5xx; whatever is refused is a problem."""
-    chance = random.Random(5)
-    seen: set[int] = set()
-    for _ in range(5000):
-        method, path, content, headers = _request(chance)
-        answer = client.request(method, path, content=content, headers=headers)
-        seen.add(answer.status_code)
-        assert answer.status_code < 500, (method, path, content[:300], headers, answer.text)
-        if answer.status_code >= 400:
-            assert PROBLEM_FIELDS == set(answer.json())
-    assert {200, 201, 400, 404, 405, 415, 422} <= seen
-
-
-_ODD: list[Any] = [
-    None, True, 0, -1, 1e308, 10**400, "", " ", "\x00", "a\u202eb", "\u200b", "x" * 600, "😀" * 300, "\ufdfa" * 400, [], {}, [[]],
-    {"a": {"b": []}}, "2026-02-08", "2026-02-08T18:40:00", "2026-13-01", "0000-01-01", "9999-12-31T23:59:59-23:59",
-    "0001-01-01T00:00:00+23:59", "2026-02-08T18:40:60Z", "https://", "https://[::1", "http://x:99999/", "javascript:alert(1)",
-    "http://user:pw@x.id/", "https://x.id/" + "a" * 3000, "<a " * 40, "&#55296;" * 10, PAGE, "art_x", "id-ID-x-y-z-w",
-]  # fmt: skip
-_FIELDS = (*example(1), "html", "page", "external_id", "source", "author", "language", "metadata", "nix", "é", "a/b~c")
-_PATHS = (
-    "/v1/articles", "/v1/articles", "/v1/articles", "/v1/similar", "/v1/articles/bulk", "/v1/articles/bulk", "/v1/clusters", "/v1/stories",
-    "/v1/articles/x", "/v1/articles/%00/similar", "/v1/articles/x/explanation", "/v1/stories/%ff/timeline", "/nix", "//", "/v1/stats",
-)  # fmt: skip
-_TYPES = ("application/json",) * 6 + ("application/x-ndjson", "text/plain", "", "application/json; charset=utf-16", b"\xff")
-
-
-def _request(chance: random.Random) -> tuple[str, str, bytes, dict[str, Any]]:
-    path = chance.choice(_PATHS)
-    method = chance.choice(("POST", "POST", "POST", "POST", "GET", "DELETE", "PUT", "PATCH", "NIX"))
-    if chance.random() < 0.2:
-        name = chance.choice(("limit", "cursor", "q", "from", "to", "min_sources", "story_id", "nix", "source"))
-        value = chance.choice(("0", "-1", "99", "9" * 400, "%00", "%ff", "abc", "2026-02-08", "WzEsMl0", "%25_", "1e3"))
-        path += f"?{name}={value}"
-    headers: dict[str, Any] = {"Content-Type": chance.choice(_TYPES)}
-    if chance.random() < 0.05:
-        headers["Content-Encoding"] = chance.choice(("gzip", "br", "identity", "gzip, gzip", b"\xff"))
-    if chance.random() < 0.05:
-        headers["X-Request-ID"] = chance.choice(("a" * 65, "a b", b"\xff", "ok-1"))
-    return method, path, _body(chance), headers
-
-
-def _body(chance: random.Random) -> bytes:
-    body: Any = example(chance.randrange(50))
-    for _ in range(chance.choice((0, 0, 1, 1, 2))):
-        body[chance.choice(_FIELDS)] = chance.choice(_ODD)
-    for _ in range(chance.choice((0, 0, 0, 1))):
-        body.pop(chance.choice(list(body)))
-    shape = chance.random()
-    if shape < 0.1:
-        body = chance.choice(_ODD)
-    elif shape < 0.3:
-        body = [body, chance.choice(_ODD), example(chance.randrange(50))]
-    raw = json.dumps(body).encode()
-    if chance.random() < 0.4:
-        return raw
-    broken = bytearray(raw)
-    for _ in range(chance.randrange(1, 4)):
-        start = chance.randrange(len(broken) + 1)
-        match chance.randrange(4):
-            case 0:
-                broken[start : start + chance.randrange(9)] = b""
-            case 1:
-                broken[start:start] = chance.randbytes(chance.randrange(1, 6))
-            case 2:
-                broken[start:start] = chance.choice((b"NaN", b"\\ud800", b"\x00", b"[" * 300, b'"', b"1e400", b"\xef\xbb\xbf"))
-            case _:
-                del broken[start:]
-    return bytes(broken)

@@ -53,6 +53,7 @@ STORY_FEATURES = (
     "dense_cosine",
     "name_cosine",
     "shared_names",
+    "key_name",
 )
 EVENT_REACH = Reach("lead", horizon_days=14, partition_days=7)
 STORY_REACH = Reach("names", horizon_days=180, partition_days=30)
@@ -79,7 +80,7 @@ def candidate_pairs(
     encoder: Encoder, background: Background, rows: list[dict[str, str]], reach: Reach
 ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp], npt.NDArray[np.float64]]:
     """Replay `rows` and return later row, earlier row and features of every candidate pair."""
-    shelf = Shelf(encoder.dimension)
+    shelf = Shelf(encoder.dimension, background.rarity)
     index = NeighbourIndex(shelf, reach)
     later, earlier, features = [], [], []
     for start in range(0, len(rows), BATCH):

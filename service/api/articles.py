@@ -71,7 +71,9 @@ def get_article(article_id: str, desk: OpenDesk) -> dict[str, Any]:
         return read.get_article(connection, known_id(article_id))
 
 
-@router.delete("/articles/{article_id}", status_code=204, responses=problems(*_MISSING, *_BUSY))
+@router.delete(
+    "/articles/{article_id}", status_code=204, response_class=Response, responses=problems(*_MISSING, *_BUSY)
+)
 async def delete_article(article_id: str, desk: OpenDesk) -> None:
     """Delete one article; its ID answers 410 from then on."""
     if not await settled(desk.delete(known_id(article_id))):

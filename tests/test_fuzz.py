@@ -1,0 +1,125 @@
+"""Malformed requests by the thousand: whatever comes, it is never our fault."""
+
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from newsroom import NOW, FakeDesk, example
+from test_api import PAGE, PROBLEM_FIELDS
+
+from service.app import create_app
+from service.settings import Settings
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[FakeDesk]:
+    made = FakeDesk(Settings(data=tmp_path, body_timeout_s=5))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def client(desk: FakeDesk) -> Iterator[TestClient]:
+    app = create_app(desk.settings, desk, clock=lambda: NOW)
+    with TestClient(app, raise_server_exceptions=False) as opened:
+        yield opened
+
+
+def test_5000_malformed_requests_never_fail_us(client: TestClient) -> None:
+    """No body, header or parameter gives a 5xx; whatever is refused is a problem."""
+    chance = random.Random(5)
+    seen: set[int] = set()
+    for _ in range(5000):
+        method, path, content, headers = _request(chance)
+        answer = client.request(method, path, content=content, headers=headers)
+        seen.add(answer.status_code)
+        assert answer.status_code < 500, (method, path, content[:300], headers, answer.text)
+        if answer.status_code >= 400:
+            assert set(answer.json()) == PROBLEM_FIELDS
+    assert {200, 201, 400, 404, 405, 415, 422} <= seen
+
+
+_ODD: list[Any] = [
+    None, True, 0, -1, 1e308, 10**400, "", " ", "\x00", "a\u202eb", "\u200b", "x" * 600, "😀" * 300, "\ufdfa" * 400, [], {}, [[]],
+    {"a": {"b": []}}, "2026-02-08", "2026-02-08T18:40:00", "2026-13-01", "0000-01-01", "9999-12-31T23:59:59-23:59",
+    "0001-01-01T00:00:00+23:59", "2026-02-08T18:40:60Z", "https://", "https://[::1", "http://x:99999/", "javascript:alert(1)",
+    "http://user:pw@x.id/", "https://x.id/" + "a" * 3000, "<a " * 40, "&#55296;" * 10, PAGE, "art_x", "id-ID-x-y-z-w",
+]  # fmt: skip
+_FIELDS = (
+    *example(1),
+    "html",
+    "page",
+    "external_id",
+    "source",
+    "author",
+    "language",
+    "metadata",
+    "nix",
+    "é",
+    "a/b~c",
+)
+_PATHS = (
+    "/v1/articles", "/v1/articles", "/v1/articles", "/v1/similar", "/v1/articles/bulk", "/v1/articles/bulk", "/v1/clusters", "/v1/stories",
+    "/v1/articles/x", "/v1/articles/%00/similar", "/v1/articles/x/explanation", "/v1/stories/%ff/timeline", "/nix", "//", "/v1/stats",
+)  # fmt: skip
+_TYPES = ("application/json",) * 6 + (
+    "application/x-ndjson",
+    "text/plain",
+    "",
+    "application/json; charset=utf-16",
+    b"\xff",
+)
+
+
+def _request(chance: random.Random) -> tuple[str, str, bytes, dict[str, Any]]:
+    path = chance.choice(_PATHS)
+    method = chance.choice(("POST", "POST", "POST", "POST", "GET", "DELETE", "PUT", "PATCH", "NIX"))
+    if chance.random() < 0.2:
+        name = chance.choice(
+            ("limit", "cursor", "q", "from", "to", "min_sources", "story_id", "nix", "source")
+        )
+        value = chance.choice(
+            ("0", "-1", "99", "9" * 400, "%00", "%ff", "abc", "2026-02-08", "WzEsMl0", "%25_", "1e3")
+        )
+        path += f"?{name}={value}"
+    headers: dict[str, Any] = {"Content-Type": chance.choice(_TYPES)}
+    if chance.random() < 0.05:
+        headers["Content-Encoding"] = chance.choice(("gzip", "br", "identity", "gzip, gzip", b"\xff"))
+    if chance.random() < 0.05:
+        headers["X-Request-ID"] = chance.choice(("a" * 65, "a b", b"\xff", "ok-1"))
+    return method, path, _body(chance), headers
+
+
+def _body(chance: random.Random) -> bytes:
+    body: Any = example(chance.randrange(50))
+    for _ in range(chance.choice((0, 0, 1, 1, 2))):
+        body[chance.choice(_FIELDS)] = chance.choice(_ODD)
+    for _ in range(chance.choice((0, 0, 0, 1))):
+        body.pop(chance.choice(list(body)))
+    shape = chance.random()
+    if shape < 0.1:
+        body = chance.choice(_ODD)
+    elif shape < 0.3:
+        body = [body, chance.choice(_ODD), example(chance.randrange(50))]
+    raw = json.dumps(body).encode()
+    if chance.random() < 0.4:
+        return raw
+    broken = bytearray(raw)
+    for _ in range(chance.randrange(1, 4)):
+        start = chance.randrange(len(broken) + 1)
+        match chance.randrange(4):
+            case 0:
+                broken[start : start + chance.randrange(9)] = b""
+            case 1:
+                broken[start:start] = chance.randbytes(chance.randrange(1, 6))
+            case 2:
+                broken[start:start] = chance.choice(
+                    (b"NaN", b"\\ud800", b"\x00", b"[" * 300, b'"', b"1e400", b"\xef\xbb\xbf")
+                )
+            case _:
+                del broken[start:]
+    return bytes(broken)
