@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
+import httpx
 import numpy as np
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ BUNDLED = Path(__file__).parent / "models" / "id-news"
 LEAD_WORDS = 120
 _CODE_SCALE = 16.0
 _CODE_MAX = 127
+_HUB_TIMEOUT_S = 5.0
 
 
 class Encoder(Protocol):
@@ -65,7 +67,7 @@ class SentenceEncoder:
                 str(path) if local else model,
                 device="cpu",
                 trust_remote_code=False,
-                local_files_only=local,
+                local_files_only=local or not _on_hub(model),
                 model_kwargs={"use_safetensors": True},
             )
         except Exception as error:
@@ -94,7 +96,7 @@ def unit(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Scale each row to length 1; a row of zeros, or one that is not finite, becomes zeros."""
     vectors = np.where(np.isfinite(vectors).all(axis=1, keepdims=True), vectors, 0)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0)
+    return np.asarray(np.divide(vectors, norms, out=np.zeros_like(vectors), where=norms > 0))
 
 
 def encoder_text(title: str, text: str) -> str:
@@ -110,7 +112,18 @@ def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     root mean square of a component, so the error of a cosine stays near 0.001.
     """
     scale = _CODE_SCALE * np.sqrt(vectors.shape[1])
-    return np.clip(np.rint(vectors * scale), -_CODE_MAX, _CODE_MAX).astype(np.int8)
+    return np.asarray(np.clip(np.rint(vectors * scale), -_CODE_MAX, _CODE_MAX), dtype=np.int8)
+
+
+def _on_hub(model: str) -> bool:
+    """Say whether the hub answers for `model`: the loader itself tries an unreachable one for over a minute."""
+    from huggingface_hub import model_info  # noqa: PLC0415
+
+    try:
+        model_info(model, timeout=_HUB_TIMEOUT_S)
+    except (OSError, ValueError, httpx.HTTPError):
+        return False
+    return True
 
 
 def _revision(path: Path) -> str:

@@ -127,26 +127,27 @@ class NeighbourIndex:
     def by_terms(self, row: int) -> Rows:
         """Return the rows that share the most, and the rarest, terms with `row`, best first (ties: lower row)."""
         terms, weights = self._heaviest(row)
-        found: list[npt.NDArray[np.int32]] = []
-        scores: list[npt.NDArray[np.float32]] = []
+        found: list[array[int]] = []
+        asked: list[int] = []
         for partition in self._touched(float(self._shelf.hours.values[row])):
-            postings = self._postings.get(partition, {})
-            for term, weight in zip(terms, weights, strict=True):
-                members = postings.get(int(term))
+            postings = self._postings.get(partition)
+            if postings is None:
+                continue
+            for position, term in enumerate(terms.tolist()):
+                members = postings.get(term)
                 if members is not None and len(members) <= self._reach.posting_cap:
-                    found.append(np.frombuffer(members, dtype=np.int32))
-                    scores.append(np.full(len(members), weight))
+                    found.append(members)
+                    asked.append(position)
         if not found:
             return np.zeros(0, dtype=np.intp)
-        # Concatenating copies; a view kept on a posting would forbid it to grow.
-        rows, position = np.unique(np.concatenate(found), return_inverse=True)
-        found.clear()
+        rows, place = np.unique(np.frombuffer(b"".join(found), dtype=np.int32), return_inverse=True)
         # Whole thousandths add up exactly, so the order of the postings cannot change a tie.
-        total = np.bincount(position, weights=np.rint(np.concatenate(scores) * 1000))
+        thousandths = np.rint(weights * 1000)[asked]
+        total = np.bincount(place, weights=np.repeat(thousandths, [len(members) for members in found]))
         keep = self._near(row, rows) & (rows != row)
         rows, total = rows[keep], total[keep]
         best = np.argsort(-total, kind="stable")[: self._reach.term_k]
-        return rows[best].astype(np.intp)
+        return np.asarray(rows[best], dtype=np.intp)
 
     def by_dense(self, rows: Sequence[int], also: Sequence[int] = ()) -> list[Rows]:
         """Return, for each of `rows`, its nearest rows by dense code, best first (ties: lower row).

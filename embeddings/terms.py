@@ -131,5 +131,5 @@ def term_fields(background: Background, title: str, text: str) -> dict[str, Term
 
 def _names(background: Background, tokens: Sequence[str], ids: Ids) -> Ids:
     capital = [token[0].isupper() and len(token) >= MIN_NAME_LENGTH for token in tokens]
-    found = ids[np.array(capital, dtype=bool)]
-    return found[background.are_names(found)]
+    found = np.asarray(ids[np.array(capital, dtype=bool)])
+    return np.asarray(found[background.are_names(found)])

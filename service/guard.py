@@ -89,6 +89,8 @@ class Guard:
             async with AsyncExitStack() as held:
                 if rule is not None:
                     receive = await self._admit(rule, exchange, receive, held)
+                elif _has_body(exchange.headers):
+                    exchange.closes = True
                 await self._app(scope, receive, exchange.send)
         except Refused as error:
             await exchange.refuse(error.problem_code, rule)
@@ -150,6 +152,7 @@ class Exchange:
         self.request_id = given if _REQUEST_ID.fullmatch(given) else secrets.token_hex(16)
         self.notes: dict[str, Any] = {}
         self.status = 500
+        self.closes = False
         self._send = send
         self._scope = scope
         self._is_started = False
@@ -182,14 +185,20 @@ class Exchange:
         if message["type"] == "http.response.start":
             self._is_started = True
             self.status = message["status"]
-            message = {**message, "headers": _secured(message.get("headers", []), self.request_id)}
+            message = {**message, "headers": self._headers(message)}
         elif message["type"] == "http.response.body":
             self._is_complete = not message.get("more_body", False)
         await self._send(message)
 
+    def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
+        found = _secured(message.get("headers", []), self.request_id)
+        # A server would read on for as long as the client sends.
+        return [*found, (b"connection", b"close")] if self.closes else found
+
     async def refuse(self, code: str, rule: BodyRule | None = None) -> None:
         """Answer with a problem of the guard; what is left of the body is not read."""
-        headers = {"Connection": "close"}
+        self.closes = True
+        headers = {}
         if code == "unsupported_encoding" and rule is not None:
             headers["Accept-Encoding"] = "gzip" if rule.inflated_limit else "identity"
         await self._problem(code, headers)
@@ -245,10 +254,13 @@ def _check_headers(headers: Mapping[str, str], rule: BodyRule) -> bool:
     if coding not in {"", "identity"} and (coding != "gzip" or rule.inflated_limit is None):
         raise Refused("unsupported_encoding")
     media_type = headers.get("content-type", "").partition(";")[0].strip().lower()
-    has_body = length not in {None, "0"} or "transfer-encoding" in headers
-    if media_type not in rule.media_types and (media_type or has_body):
+    if media_type not in rule.media_types and (media_type or _has_body(headers)):
         raise Refused("unsupported_media_type")
     return coding == "gzip"
+
+
+def _has_body(headers: Mapping[str, str]) -> bool:
+    return headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
 
 
 async def _collect(rule: BodyRule, receive: Receive, *, is_encoded: bool) -> bytes:

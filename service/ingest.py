@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ulid import ULID
 
-from embeddings.similarity import FEATURES, pair_features
+from embeddings.similarity import FEATURES, likeness, pair_features
 from embeddings.text import fingerprint, normalise
 from embeddings.vectors import ArticleVectors, vectorise
 from service.assign import Choice, Voice, choose, event_rule, story_rule
@@ -39,6 +39,9 @@ ALONE_LABELS = frozenset({"roundup", "live"})
 ONE_DAY_LABELS = frozenset({"schedule", "price"})
 MIN_COPY_COSINE = 0.5
 MAX_COPY_CHECKS = 4
+MIN_EVENT_LIKENESS = 0.7
+MIN_STORY_LIKENESS = 0.45
+"""Lead cosine plus dense cosine below which a pair is not looked at further."""
 MIN_VOICE = 0.05
 """Candidates less likely than this are not heard: they could not carry a decision."""
 _WHOLE = FEATURES.index("whole_cosine")
@@ -103,6 +106,7 @@ class _Draft:
 class _Candidates:
     """The candidate pairs of a batch: for each row a slice of these parallel arrays."""
 
+    own: npt.NDArray[np.intp]
     rows: npt.NDArray[np.intp]
     features: npt.NDArray[np.float64]
     probability: npt.NDArray[np.float64]
@@ -380,19 +384,26 @@ def _candidates(window: Window, model: PairModel, rows: Sequence[int]) -> _Candi
     for row, dense in zip(rows, near, strict=True):
         found.append(_may_meet(window, row, np.union1d(dense, window.articles.by_terms(row))))
         window.articles.add_terms(row)
-    return _pairs(window, model, rows, found)
+    return _pairs(window, model, rows, found, MIN_EVENT_LIKENESS)
 
 
 def _pairs(
-    window: Window, model: PairModel, rows: Sequence[int], found: Sequence[npt.NDArray[np.intp]]
+    window: Window,
+    model: PairModel,
+    rows: Sequence[int],
+    found: Sequence[npt.NDArray[np.intp]],
+    min_likeness: float,
 ) -> _Candidates:
-    lengths = [len(part) for part in found]
+    """Compare each of `rows` with the rows found for it, dropping those that a first look rules out."""
     right = np.concatenate([*found, np.zeros(0, dtype=np.intp)]).astype(np.intp)
-    left = np.repeat(np.asarray(rows, dtype=np.intp), lengths)
+    place = np.repeat(np.arange(len(rows)), [len(part) for part in found])
+    left = np.asarray(rows, dtype=np.intp)[place]
+    alike = likeness(window.shelf, left, right) >= min_likeness
+    left, right = left[alike], right[alike]
     features = pair_features(window.shelf, left, right)
-    ends = np.cumsum([0, *lengths])
+    ends = np.cumsum([0, *np.bincount(place[alike], minlength=len(rows)).tolist()])
     bounds = {row: slice(int(ends[i]), int(ends[i + 1])) for i, row in enumerate(rows)}
-    return _Candidates(right, features, model.probability(features), bounds)
+    return _Candidates(left, right, features, model.probability(features), bounds)
 
 
 def _may_meet(window: Window, row: int, others: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
@@ -465,12 +476,11 @@ def _decide_stories(window: Window, models: Models, cuts: Cuts, heads: Sequence[
     for row, dense in zip(rows, near, strict=True):
         found.append(np.union1d(dense, window.heads.by_terms(row)))
         window.heads.add_terms(row)
-    candidates = _pairs(window, models.story, rows, found)
+    candidates = _pairs(window, models.story, rows, found, MIN_STORY_LIKENESS)
     hours = np.asarray(window.shelf.hours.values, dtype=np.float64)
-    own = np.repeat(np.asarray(rows, dtype=np.intp), [len(part) for part in found])
     candidates.probability = across_time(
         candidates.probability,
-        np.abs(hours[own] - hours[candidates.rows]) / 24,
+        np.abs(hours[candidates.own] - hours[candidates.rows]) / 24,
         candidates.features[:, _KEY_NAME],
     )
     rule = story_rule(cuts.story)

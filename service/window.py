@@ -56,9 +56,9 @@ class Window:
         rarity: npt.NDArray[np.float32] | None = None,
     ) -> None:
         self.shelf = Shelf(dimension, rarity)
-        self.articles = NeighbourIndex(self.shelf, Reach("lead", window_days, partition_days=7))
+        self.articles = NeighbourIndex(self.shelf, Reach("lead", window_days, partition_days=14))
         self.heads = NeighbourIndex(
-            self.shelf, Reach("names", story_horizon_days, partition_days=30, dense_k=24, posting_cap=512)
+            self.shelf, Reach("names", story_horizon_days, partition_days=90, posting_cap=512)
         )
         self.cluster_ids: list[str] = []
         self.story_ids: list[str] = []

@@ -62,11 +62,12 @@ _FIELDS = (
     "é",
     "a/b~c",
 )
-_PATHS = (
-    "/v1/articles", "/v1/articles", "/v1/articles", "/v1/similar", "/v1/articles/bulk", "/v1/articles/bulk", "/v1/clusters", "/v1/stories",
-    "/v1/articles/x", "/v1/articles/%00/similar", "/v1/articles/x/explanation", "/v1/stories/%ff/timeline", "/nix", "//", "/v1/stats",
+_WITH_BODY = ("/v1/articles", "/v1/similar", "/v1/articles/bulk")
+_WITHOUT = (
+    "/v1/articles", "/v1/clusters", "/v1/stories", "/v1/articles/x", "/v1/articles/%00/similar", "/v1/articles/x/explanation",
+    "/v1/stories/%ff/timeline", "/nix", "//", "/v1/stats",
 )  # fmt: skip
-_TYPES = ("application/json",) * 6 + (
+_TYPES = ("application/json",) * 20 + (
     "application/x-ndjson",
     "text/plain",
     "",
@@ -76,8 +77,11 @@ _TYPES = ("application/json",) * 6 + (
 
 
 def _request(chance: random.Random) -> tuple[str, str, bytes, dict[str, Any]]:
-    path = chance.choice(_PATHS)
-    method = chance.choice(("POST", "POST", "POST", "POST", "GET", "DELETE", "PUT", "PATCH", "NIX"))
+    takes_body = chance.random() < 0.85
+    path = chance.choice(_WITH_BODY if takes_body else _WITHOUT)
+    method = "POST" if takes_body else chance.choice(("GET", "GET", "GET", "DELETE"))
+    if chance.random() < 0.05:
+        method = chance.choice(("PUT", "PATCH", "GET", "POST", "NIX"))
     if chance.random() < 0.2:
         name = chance.choice(
             ("limit", "cursor", "q", "from", "to", "min_sources", "story_id", "nix", "source")

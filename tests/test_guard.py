@@ -245,6 +245,12 @@ def test_route_without_a_rule_has_its_body_left_alone() -> None:
     assert (answer.status, answer.read_bytes) == (200, 0)
 
 
+def test_connection_closes_on_a_body_nobody_reads() -> None:
+    for headers in ({"content-length": "9"}, {"transfer-encoding": "chunked"}):
+        assert asked(guard(JSONResponse({})), "/nix", [b"x"], headers).headers["connection"] == "close"
+    assert "connection" not in asked(guard(JSONResponse({})), "/nix", [b""], {}, method="GET").headers
+
+
 # --- what goes out ------------------------------------------------------------------------------------------------------
 
 

@@ -143,6 +143,11 @@ def fit(name: str, columns: tuple[str, ...], parts: list[Pairs]) -> PairModel:
     return PairModel(name, columns, tuple(round(float(weight), 6) for weight in weights), round(bias, 6))
 
 
+def _read(path: Path) -> list[dict[str, str]]:
+    with gzip.open(path, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
 def main() -> None:
     """Fit and write both models."""
     parser = argparse.ArgumentParser(
@@ -152,7 +157,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=BUNDLED)
     options = parser.parse_args()
     encoder, background = SentenceEncoder(), Background.load(BUNDLED / "background.safetensors")
-    files = [[json.loads(line) for line in gzip.open(path, "rt", encoding="utf-8")] for path in options.gold]
+    files = [_read(path) for path in options.gold]
     event = fit("event-1", EVENT_FEATURES, [event_pairs(encoder, background, rows) for rows in files])
     story = fit("story-1", STORY_FEATURES, [story_pairs(encoder, background, rows) for rows in files])
     for model, file in ((event, "event.json"), (story, "story.json")):

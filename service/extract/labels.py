@@ -29,7 +29,7 @@ _RULES = (
         "price",
         (
             r"\bharga (?:[\w-]{1,20} ){1,5}hari ini\b|\bharga emas (?:antam|pegadaian|perhiasan)\b|^(?:update |daftar )harga\b"
-            r"|\bkurs (?:rupiah|dolar)\b.*\bhari ini\b"
+            r"|\b(?:kurs|rupiah|ihsg)\b.*\bhari ini\b"
         ),
     ),
     ("gallery", r"^\[?(?:foto|fotos|galeri foto)\b ?[:\]|-]|^(?:[0-9]{1,2} )?potret\b|^\[?infografi[sk]\b"),
@@ -64,7 +64,7 @@ _TRIGGERS = frozenset(
             "horoskop",
             "kunci",
         ),
-        *("harga", "kurs", "foto", "fotos", "potret", "infografis", "infografik", "galeri", "video", "vidio"),
+        *("harga", "kurs", "rupiah", "ihsg", "foto", "fotos", "potret", "infografis", "infografik", "galeri", "video", "vidio"),
         *("opini", "kolom", "tajuk", "editorial", "esai", "catatan", "oleh", "hoaks", "hoax", "klarifikasi"),
         *("disinformasi", "misinformasi", "salah", "cek", "fakta", "adv", "advertorial", "info", "inforial"),
     ]
