@@ -48,9 +48,10 @@ def serve(
     """
     from service.server import CannotListenError, run_server  # noqa: PLC0415  loads the model libraries
 
+    expected: tuple[type[Exception], ...] = (CannotListenError, *_store_errors())
     try:
         run_server(_settings(data=data, host=host, port=port))
-    except (CannotListenError, *_known_errors()) as error:
+    except expected as error:
         _fail(str(error))
 
 
@@ -75,10 +76,11 @@ def ingest(
     kept as metadata. Sending a file twice changes nothing.
     """
     from service.intake import IntakeError, find_files  # noqa: PLC0415
-    from service.loading import load_alone, load_through  # noqa: PLC0415  loads the model libraries
+    from service.loading import ServiceRefusedError, load_alone, load_through  # noqa: PLC0415  loads the model libraries
     from service.server import running_service  # noqa: PLC0415
 
     settings = _settings(data=data)
+    expected: tuple[type[Exception], ...] = (IntakeError, ServiceRefusedError, *_store_errors())
     try:
         files = find_files(paths)
         address = running_service(settings.data)
@@ -87,7 +89,7 @@ def ingest(
             if address is None
             else load_through(address, files, quiet=as_json)
         )
-    except (IntakeError, *_known_errors()) as error:
+    except expected as error:
         _fail(str(error))
     if rejected is not None:
         lines = [json.dumps(asdict(item), ensure_ascii=False) + "\n" for item in result.tally.rejected]
@@ -210,7 +212,7 @@ def _settings(**given: Any) -> Settings:
     return Settings(**{name: value for name, value in given.items() if value is not None})
 
 
-def _known_errors() -> tuple[type[Exception], ...]:
+def _store_errors() -> tuple[type[Exception], ...]:
     from embeddings.encoder import ModelError  # noqa: PLC0415
     from service.desk import ModelMismatchError  # noqa: PLC0415  loads the model libraries
     from service.store.engine import FolderInUseError  # noqa: PLC0415

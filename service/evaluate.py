@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 from service import metrics
 from service.desk import Desk
-from service.feed import feed
+from service.feed import Rejected, feed
 from service.intake import Record
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from service.feed import Rejected
     from service.gold import GoldArticle
     from service.ingest import Models
     from service.model import Outcome
@@ -68,7 +67,7 @@ def evaluate(
 
     def keep(_records: list[Record], results: list[Outcome | Rejected]) -> None:
         for result in results:
-            if not hasattr(result, "placement"):
+            if isinstance(result, Rejected):
                 raise EvaluationError(
                     f"{result.place} is refused ({result.code}): {'; '.join(result.errors)}"
                 )

@@ -28,4 +28,4 @@ def across_time(probability: Floats, days: Floats, key_name: Floats) -> Floats:
     doublings = np.log2(np.maximum(days, FREE_DAYS) / FREE_DAYS)
     gain = np.minimum(CREDIT_OF_KEY_NAME * key_name - COST_A_DOUBLING, MAX_GAIN_A_DOUBLING)
     log_odds = np.log(clipped / (1 - clipped)) + gain * doublings
-    return np.round(1 / (1 + np.exp(-log_odds)), 6)
+    return np.asarray(np.round(1 / (1 + np.exp(-log_odds)), 6))

@@ -77,7 +77,7 @@ def database_damage(connection: Connection) -> list[str]:
     return [str(line) for line in lines if line != "ok"]
 
 
-def stored_vectors(connection: Connection) -> Iterator[Row[Any]]:
+def stored_vectors(connection: Connection) -> Iterator[Row[*tuple[Any, ...]]]:
     """Yield article ID, bytes and checksum of every stored vector."""
     yield from connection.execution_options(yield_per=2000).execute(
         select(articles.c.id.label("article_id"), vectors.c.blob, vectors.c.crc).join(

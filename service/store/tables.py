@@ -42,6 +42,8 @@ stories = Table(
     Column("first_published_us", BigInteger, nullable=False),
     Column("last_published_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
+    Index("ix_stories_last_published", "last_published_us", "seq"),
+    Index("ix_stories_updated", "updated_us"),
     sqlite_autoincrement=True,
 )
 
@@ -59,6 +61,8 @@ clusters = Table(
     Column("last_published_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
     Column("story_reason", Text, nullable=False),  # JSON
+    Index("ix_clusters_last_published", "last_published_us", "seq"),
+    Index("ix_clusters_updated", "updated_us"),
     sqlite_autoincrement=True,
 )
 

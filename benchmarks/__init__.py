@@ -1,0 +1,1 @@
+"""Measurements, each one command, with their tables in README.md."""
