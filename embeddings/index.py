@@ -41,9 +41,9 @@ class Reach:
     field: str
     horizon_days: float
     partition_days: float
-    dense_k: int = 24
-    term_k: int = 16
-    query_terms: int = 12
+    dense_k: int = 16
+    term_k: int = 12
+    query_terms: int = 8
     posting_cap: int = 256
 
 

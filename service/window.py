@@ -57,8 +57,10 @@ class Window:
     ) -> None:
         self.shelf = Shelf(dimension, rarity)
         self.articles = NeighbourIndex(self.shelf, Reach("lead", window_days, partition_days=14))
+        # A saga's chapters share its names; fewer neighbours are enough than for an event.
         self.heads = NeighbourIndex(
-            self.shelf, Reach("names", story_horizon_days, partition_days=90, posting_cap=512)
+            self.shelf,
+            Reach("names", story_horizon_days, partition_days=90, dense_k=12, term_k=8, query_terms=6),
         )
         self.cluster_ids: list[str] = []
         self.story_ids: list[str] = []

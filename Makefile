@@ -1,0 +1,52 @@
+# Every task of the project; `make` alone lists them.  CI runs `test` and `check`, and `test-slow` where its data lies.
+.POSIX:
+
+PYTHON = python3
+VENV = .venv
+RUN = $(VENV)/bin/python
+STAMP = $(VENV)/.installed
+# More for the command behind a target: make serve ARGS="--port 9000", make test ARGS="-k layers".
+ARGS =
+# More for pip, such as the index that holds the CPU build of torch.
+PIP_EXTRA_ARGS =
+
+PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c constraints.txt
+# The model lies in the package: nothing here may wait for a network.
+OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+
+.PHONY: help install serve demo test test-slow check clean
+
+help: ## List the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+install: $(STAMP) ## Make .venv with the locked dependencies; nothing to do while they are unchanged
+
+# A folder whose interpreter is gone or does not start is made anew.  torch comes first: it is by far the largest, and
+# the rest then finds it in place.  setuptools builds the package here, so that the lock holds for the build as well.
+$(STAMP): pyproject.toml constraints.txt
+	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
+	$(PIP) torch==2.13.0 setuptools
+	$(PIP) --no-build-isolation -e ".[dev]"
+	@touch $(STAMP)
+
+serve: $(STAMP) ## Run the service on 127.0.0.1:8080 with the store in ./data
+	$(OFFLINE) $(RUN) -m service.cli serve $(ARGS)
+
+demo: $(STAMP) ## Post invented news to a service of its own and show the stories it finds
+	$(OFFLINE) $(RUN) -m service.cli demo $(ARGS)
+
+test: $(STAMP) ## Run the tests but the slow ones
+	$(OFFLINE) $(RUN) -m pytest -m "not slow" $(ARGS)
+
+# pytest exits with 5 when no test is marked slow.
+test-slow: $(STAMP) ## Run the slow tests
+	$(OFFLINE) $(RUN) -m pytest -m slow $(ARGS) || [ $$? -eq 5 ]
+
+check: $(STAMP) ## Lint, formatting and types
+	$(RUN) -m ruff check .
+	$(RUN) -m ruff format --check .
+	$(RUN) -m mypy
+
+clean: ## Remove what builds and tools left; .venv and data stay
+	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	find . -name $(VENV) -prune -o -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,138 @@
+"""The shelf against plain lists, and its gathered matrices against scipy's own."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from helpers import article_vectors, term_vector, term_weights, unhurried, weights_by_term
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from embeddings.shelf import Column, Shelf, SparseColumn
+from embeddings.terms import FIELDS, TermVector
+from embeddings.text import TERM_BITS
+
+# Positive: append so many rows (more than the first room of 1,024 at times); negative: take so many back.
+STEPS = st.lists(st.integers(0, 9) | st.integers(900, 1500) | st.integers(-1200, -1), max_size=8)
+SPARSE_ROWS = st.lists(term_weights(max_id=30), min_size=1, max_size=6)
+
+
+def rows_of(column: SparseColumn, count: int) -> list[dict[int, float]]:
+    return [weights_by_term(TermVector(*column.row(row))) for row in range(count)]
+
+
+@unhurried
+@given(STEPS, st.sampled_from([None, 1, 3]))
+def test_column_equals_a_list(steps: list[int], width: int | None) -> None:
+    """Any history of appending and taking back leaves the rows that a list would hold."""
+    column: Column[np.int64] = Column(np.int64, width)
+    expected: list[Any] = []
+    for step in steps:
+        if step >= 0:
+            numbers = np.arange(step * (width or 1)) + 1000 * len(expected)
+            new = numbers if width is None else numbers.reshape(step, width)
+            column.extend(new)
+            expected += new.tolist()
+        else:
+            length = max(0, len(expected) + step)
+            column.truncate(length)
+            del expected[length:]
+
+        assert expected == column.values.tolist()
+        assert len(expected) == len(column)
+
+
+@unhurried
+@given(st.lists(SPARSE_ROWS | st.integers(0, 12), max_size=8))
+def test_sparse_column_equals_a_list_of_dictionaries(steps: list[list[dict[int, float]] | int]) -> None:
+    """Any history of appending (a list) and cutting (a length) leaves the rows that a list would hold."""
+    column, expected = SparseColumn(), list[dict[int, float]]()
+    for step in steps:
+        if isinstance(step, int):
+            column.truncate(step)
+            del expected[step:]
+        else:
+            vectors = [term_vector(weights) for weights in step]
+            column.extend([vector.ids for vector in vectors], [vector.weights for vector in vectors])
+            expected += [dict(sorted(weights.items())) for weights in step]
+
+        assert expected == rows_of(column, len(expected))
+
+
+@unhurried
+@given(SPARSE_ROWS, st.data())
+def test_gathered_rows_equal_a_matrix_built_by_scipy(rows: list[dict[int, float]], data: st.DataObject) -> None:
+    """Rows in any order and number, repeated or left out, are the compressed matrix of those very rows."""
+    column = SparseColumn()
+    vectors = [term_vector(weights) for weights in rows]
+    column.extend([vector.ids for vector in vectors], [vector.weights for vector in vectors])
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=12))
+    picked = [vectors[row] for row in chosen]
+    expected = sparse.csr_matrix(
+        (
+            np.concatenate([vector.weights for vector in picked]),
+            np.concatenate([vector.ids for vector in picked]),
+            np.cumsum([0, *(len(vector.ids) for vector in picked)]),
+        ),
+        shape=(len(chosen), TERM_BITS + 1),
+    )
+    actual = column.gather(np.array(chosen, dtype=np.intp))
+
+    assert expected.shape == actual.shape
+    for name in ("data", "indices", "indptr"):
+        np.testing.assert_array_equal(getattr(expected, name), getattr(actual, name))
+    products = expected @ expected.T
+    np.testing.assert_array_equal(products.toarray(), (actual @ actual.T).toarray())
+
+
+def test_the_largest_term_identity_fits() -> None:
+    """Identities use all of their 31 bits."""
+    column = SparseColumn()
+    column.extend([np.array([0, TERM_BITS], dtype=np.int32)], [np.array([0.5, 1], dtype=np.float32)])
+    matrix = column.gather(np.array([0, 0]))
+
+    assert {0: 0.5, TERM_BITS: 1.0} == rows_of(column, 1)[0]
+    assert [1.25, 1.25] == np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel().tolist()
+
+
+def test_shelf_gives_each_article_its_row() -> None:
+    """Rows count up; codes, hours, outlets and terms of a row are those of its article."""
+    shelf = Shelf(2)
+    vectors = [article_vectors([row, -row], lead={row: 0.5}, names={7: 1.0}) for row in range(5)]
+
+    assert shelf.extend(vectors[:2], [1.5, -3.25], [2**62, -1]) == range(2)
+    assert shelf.extend([], [], []) == range(2, 2)
+    assert shelf.extend(vectors[2:], [0, 0, 1e6], [3, 4, 5]) == range(2, 5)
+    assert [[row, -row] for row in range(5)] == shelf.codes.values.tolist()
+    assert [1.5, -3.25, 0, 0, 1e6] == shelf.hours.values.tolist()
+    assert [2**62, -1, 3, 4, 5] == shelf.outlets.values.tolist()
+    assert [{row: 0.5} for row in range(5)] == rows_of(shelf.terms["lead"], 5)
+    assert [{7: 1.0}] * 5 == rows_of(shelf.terms["names"], 5)
+    assert [{}] * 5 == rows_of(shelf.terms["title"], 5)
+
+
+@pytest.mark.parametrize("length", [0, 1, 3, 4, 9])
+def test_a_truncated_shelf_goes_on_as_if_nothing_had_been(length: int) -> None:
+    """After taking rows back, new ones get their numbers and nothing of the old shows."""
+    old = [article_vectors([row], **{name: {row: 0.25, 9: 1.0} for name in FIELDS}) for row in range(4)]
+    new = [article_vectors([50], lead={3: 0.75})]
+    shelf, fresh = Shelf(1), Shelf(1)
+    shelf.extend(old, range(4), range(4))
+    shelf.truncate(length)
+    fresh.extend(old[:length], range(min(length, 4)), range(min(length, 4)))
+    rows = [part.extend(new, [8], [8]) for part in (shelf, fresh)]
+
+    assert rows[0] == rows[1] == range(min(length, 4), min(length, 4) + 1)
+    for name in ("codes", "hours", "outlets"):
+        np.testing.assert_array_equal(getattr(fresh, name).values, getattr(shelf, name).values)
+    for name in FIELDS:
+        assert rows_of(fresh.terms[name], len(fresh)) == rows_of(shelf.terms[name], len(shelf))
+
+
+def test_rarity_is_one_unless_given() -> None:
+    """Without a background every name counts in full."""
+    rarity = np.array([0.25, 0.5], dtype=np.float32)
+
+    assert Shelf(1).rarity.tolist() == [1.0]
+    assert Shelf(1, rarity).rarity.tolist() == [0.25, 0.5]
