@@ -48,13 +48,12 @@ class Reach:
 
 
 @dataclass(frozen=True, slots=True)
-class _Hits:
-    """Rows found in one partition; when the list was cut off, `last` is its lowest score."""
+class _Found:
+    """What a search turned up: parallel arrays of the query's position, the row found, and its score."""
 
+    query: npt.NDArray[np.int64]
     rows: npt.NDArray[np.int64]
-    scores: npt.NDArray[np.float32]
-    partition: int = 0
-    last: float = -np.inf
+    scores: npt.NDArray[np.float64]
 
 
 class NeighbourIndex:
@@ -124,8 +123,57 @@ class NeighbourIndex:
             self._dense_rows.remove(row)
             self._dense[partition].remove_ids(faiss.IDSelectorRange(row, row + 1))
 
-    def by_terms(self, row: int) -> Rows:
-        """Return the rows that share the most, and the rarest, terms with `row`, best first (ties: lower row)."""
+    def by_terms(self, rows: Sequence[int], *, add: bool = False) -> list[Rows]:
+        """Return, for each of `rows`, those that share the most and rarest terms with it, best first (ties: lower row).
+
+        With `add`, each row joins the index once its own search is done: the later ones find it.
+        """
+        shared: list[bytes] = []
+        scores: list[npt.NDArray[np.float64]] = []
+        for row in rows:
+            members, thousandths = self._sharing(row)
+            shared.append(members)
+            scores.append(thousandths)
+            if add:
+                self.add_terms(row)
+        found = np.frombuffer(b"".join(shared), dtype=np.int32).astype(np.int64)
+        query = np.repeat(np.arange(len(rows)), [len(part) for part in scores])
+        # One key for query and row; whole thousandths add up exactly, so the order of the postings cannot change a tie.
+        keys, place = np.unique(query << 32 | found, return_inverse=True)
+        weights = np.concatenate([*scores, np.zeros(0)])
+        total = np.bincount(place, weights=weights, minlength=len(keys)).astype(np.float64)
+        return self._best(rows, _Found(keys >> 32, keys & 0xFFFFFFFF, total), self._reach.term_k)[0]
+
+    def by_dense(self, rows: Sequence[int], also: Sequence[int] = ()) -> list[Rows]:
+        """Return, for each of `rows`, its nearest rows by dense code, best first (ties: lower row).
+
+        `also` are rows on the shelf but not yet in the index (the batch being decided): each of `rows` finds those
+        before itself, exactly as if they had been added one by one.
+        """
+        codes = self._shelf.codes.values
+        queries = np.asarray(codes[list(rows)], dtype=np.float32)
+        own = np.asarray(rows, dtype=np.int64)
+        batch = np.asarray(also, dtype=np.int64)
+        products = queries @ np.asarray(codes[batch], dtype=np.float32).T
+        query, column = np.nonzero((batch < own[:, None]) & (products > 0))
+        parts = [_Found(query, batch[column], products[query, column].astype(np.float64))]
+        cut_off = np.full(len(rows), -np.inf)
+        for partition, asked in self._wanted(rows, queries):
+            scores, ids = self._dense[partition].search(queries[asked], self._reach.dense_k + SPARE)
+            known = ids >= 0  # FAISS pads with -1
+            parts.append(
+                _Found(np.repeat(asked, known.sum(axis=1)), ids[known], scores[known].astype(np.float64))
+            )
+            cut_off[asked] = np.maximum(cut_off[asked], np.where(known.all(axis=1), scores[:, -1], -np.inf))
+        nearest, worst = self._best(rows, _joined(parts), self._reach.dense_k)
+        for position in np.flatnonzero(cut_off >= worst).tolist():
+            nearest[position] = self._second_look(
+                rows[position], queries[position], float(worst[position]), parts[0], position
+            )
+        return nearest
+
+    def _sharing(self, row: int) -> tuple[bytes, npt.NDArray[np.float64]]:
+        """Return the rows (int32) that share a heavy term with `row`, once a term, and the term's weight in thousandths."""
         terms, weights = self._heaviest(row)
         found: list[array[int]] = []
         asked: list[int] = []
@@ -138,85 +186,58 @@ class NeighbourIndex:
                 if members is not None and len(members) <= self._reach.posting_cap:
                     found.append(members)
                     asked.append(position)
-        if not found:
-            return np.zeros(0, dtype=np.intp)
-        rows, place = np.unique(np.frombuffer(b"".join(found), dtype=np.int32), return_inverse=True)
-        # Whole thousandths add up exactly, so the order of the postings cannot change a tie.
-        thousandths = np.rint(weights * 1000)[asked]
-        total = np.bincount(place, weights=np.repeat(thousandths, [len(members) for members in found]))
-        keep = self._near(row, rows) & (rows != row)
-        rows, total = rows[keep], total[keep]
-        best = np.argsort(-total, kind="stable")[: self._reach.term_k]
-        return np.asarray(rows[best], dtype=np.intp)
+        thousandths = np.rint(weights.astype(np.float64) * 1000)[asked]
+        return b"".join(found), np.repeat(thousandths, [len(members) for members in found])
 
-    def by_dense(self, rows: Sequence[int], also: Sequence[int] = ()) -> list[Rows]:
-        """Return, for each of `rows`, its nearest rows by dense code, best first (ties: lower row).
-
-        `also` are rows on the shelf but not yet in the index (the batch being decided): each of `rows` finds those
-        before itself, exactly as if they had been added one by one.
-        """
-        codes = self._shelf.codes.values
-        queries = np.asarray(codes[list(rows)], dtype=np.float32)
-        batch = np.asarray(also, dtype=np.int64)
-        products = queries @ np.asarray(codes[batch], dtype=np.float32).T
-        found = self._search(rows, queries)
-        nearest: list[Rows] = []
-        for position, row in enumerate(rows):
-            earlier = batch < row
-            hits = found[position]
-            hits.append(_Hits(batch[earlier], products[position][earlier]))
-            best, worst = self._nearest(row, hits)
-            if any(part.last >= worst for part in hits):
-                best, _ = self._nearest(row, [self._all(queries[position], part, worst) for part in hits])
-            nearest.append(best)
-        return nearest
-
-    def _search(self, rows: Sequence[int], queries: npt.NDArray[np.float32]) -> list[list[_Hits]]:
-        """Return the best of each partition in reach of each row, whether within the horizon or not."""
-        hours = self._shelf.hours.values
+    def _wanted(
+        self, rows: Sequence[int], queries: npt.NDArray[np.float32]
+    ) -> list[tuple[int, npt.NDArray[np.int64]]]:
+        """Return the partitions in reach of the rows that have a dense code, each with the positions that ask."""
         wanted: dict[int, list[int]] = defaultdict(list)
-        for position, row in enumerate(rows):
-            if queries[position].any():
-                for partition in self._touched(float(hours[row])):
-                    if partition in self._dense:
-                        wanted[partition].append(position)
-        found: list[list[_Hits]] = [[] for _ in rows]
-        for partition, positions in sorted(wanted.items()):
-            scores, ids = self._dense[partition].search(queries[positions], self._reach.dense_k + SPARE)
-            for position, score, members in zip(positions, scores, ids, strict=True):
-                known = members >= 0  # FAISS pads with -1
-                last = float(score[-1]) if known.all() else -np.inf
-                found[position].append(_Hits(members[known], score[known], partition, last))
-        return found
+        hours = self._shelf.hours.values
+        for position in np.flatnonzero(queries.any(axis=1)).tolist():
+            for partition in self._touched(float(hours[rows[position]])):
+                if partition in self._dense:
+                    wanted[partition].append(position)
+        return [(partition, np.asarray(asked, dtype=np.int64)) for partition, asked in sorted(wanted.items())]
 
-    def _all(self, query: npt.NDArray[np.float32], part: _Hits, worst: float) -> _Hits:
-        """Return every row of a cut-off partition that scores `worst` or more.
+    def _second_look(
+        self, row: int, query: npt.NDArray[np.float32], worst: float, batch: _Found, position: int
+    ) -> Rows:
+        """Return the nearest of every row that scores `worst` or more.
 
         FAISS may have filled its list with rows beyond the horizon, and at a tie keeps whichever row it likes.
         """
-        if part.last < worst:
-            return part
-        _, scores, ids = self._dense[part.partition].range_search(query[None, :], worst - 0.5)
-        return _Hits(ids, scores)
+        mine = batch.query == position
+        parts = [_Found(np.zeros(mine.sum(), dtype=np.int64), batch.rows[mine], batch.scores[mine])]
+        for partition in self._touched(float(self._shelf.hours.values[row])):
+            if partition in self._dense:
+                _, scores, ids = self._dense[partition].range_search(query[None, :], worst - 0.5)
+                parts.append(_Found(np.zeros(len(ids), dtype=np.int64), ids, scores.astype(np.float64)))
+        return self._best([row], _joined(parts), self._reach.dense_k)[0][0]
 
-    def _nearest(self, row: int, hits: list[_Hits]) -> tuple[Rows, float]:
-        """Return the nearest of `hits`, and the score another row must have to be among them."""
-        rows = np.concatenate([part.rows for part in hits])
-        scores = np.concatenate([part.scores for part in hits])
-        keep = (scores > 0) & (rows != row) & self._near(row, rows)
-        rows, scores = rows[keep], scores[keep]
-        best = np.lexsort((rows, -scores))[: self._reach.dense_k]
-        worst = float(scores[best[-1]]) if len(best) == self._reach.dense_k else 1.0
-        return rows[best].astype(np.intp), worst
+    def _best(
+        self, rows: Sequence[int], found: _Found, limit: int
+    ) -> tuple[list[Rows], npt.NDArray[np.float64]]:
+        """Return the best `limit` within the horizon of each row, and the score another row needs to be among them."""
+        hours = self._shelf.hours.values
+        own = np.asarray(rows, dtype=np.int64)[found.query]
+        horizon = self._reach.horizon_days * HOURS_A_DAY
+        near = (np.abs(hours[found.rows] - hours[own]) <= horizon) & (found.rows != own) & (found.scores > 0)
+        query, members, scores = found.query[near], found.rows[near], found.scores[near]
+        order = np.lexsort((members, -scores, query))
+        query, members, scores = query[order], members[order], scores[order]
+        starts = np.searchsorted(query, np.arange(len(rows) + 1))
+        worst = np.ones(len(rows))
+        full = np.flatnonzero(np.diff(starts) >= limit)
+        worst[full] = scores[starts[full] + limit - 1]
+        pairs = zip(starts[:-1].tolist(), starts[1:].tolist(), strict=True)
+        return [members[start : min(end, start + limit)].astype(np.intp) for start, end in pairs], worst
 
     def _heaviest(self, row: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
         ids, weights = self._shelf.terms[self._reach.field].row(row)
         best = np.argsort(-weights, kind="stable")[: self._reach.query_terms]
         return ids[best], weights[best]
-
-    def _near(self, row: int, rows: npt.NDArray[np.int64] | npt.NDArray[np.int32]) -> npt.NDArray[np.bool_]:
-        hours = self._shelf.hours.values
-        return np.asarray(np.abs(hours[rows] - hours[row]) <= self._reach.horizon_days * HOURS_A_DAY)
 
     def _partition(self, row: int) -> int:
         return int(self._shelf.hours.values[row] // (self._reach.partition_days * HOURS_A_DAY))
@@ -225,3 +246,11 @@ class NeighbourIndex:
         width = self._reach.partition_days * HOURS_A_DAY
         horizon = self._reach.horizon_days * HOURS_A_DAY
         yield from range(int((hour - horizon) // width), int((hour + horizon) // width) + 1)
+
+
+def _joined(parts: Sequence[_Found]) -> _Found:
+    return _Found(
+        np.concatenate([part.query for part in parts]),
+        np.concatenate([part.rows for part in parts]),
+        np.concatenate([part.scores for part in parts]),
+    )

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
 
     from embeddings.encoder import Encoder
-    from embeddings.similarity import PairModel
+    from embeddings.index import NeighbourIndex
+    from embeddings.shelf import Rows
+    from embeddings.similarity import Floats, PairModel
     from embeddings.terms import Background
     from service.window import Window
 
@@ -41,12 +43,13 @@ MIN_COPY_COSINE = 0.5
 MAX_COPY_CHECKS = 4
 MIN_EVENT_LIKENESS = 0.7
 MIN_STORY_LIKENESS = 0.45
-"""Lead cosine plus dense cosine below which a pair is not looked at further."""
+"""Lead cosine plus dense cosine below which a pair is not compared further."""
 MIN_VOICE = 0.05
 """Candidates less likely than this are not heard: they could not carry a decision."""
 _WHOLE = FEATURES.index("whole_cosine")
 _CONFLICT = FEATURES.index("number_conflict")
 _KEY_NAME = FEATURES.index("key_name")
+_LOG_DAYS = FEATURES.index("log_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,10 +109,9 @@ class _Draft:
 class _Candidates:
     """The candidate pairs of a batch: for each row a slice of these parallel arrays."""
 
-    own: npt.NDArray[np.intp]
-    rows: npt.NDArray[np.intp]
-    features: npt.NDArray[np.float64]
-    probability: npt.NDArray[np.float64]
+    rows: Rows
+    features: Floats
+    probability: Floats
     bounds: dict[int, slice] = field(default_factory=dict)
 
 
@@ -170,11 +172,8 @@ def ingest(
         ]
         _mark_exact_copies(connection, drafts)
         compared = [draft for draft in drafts if not draft.exact]
-        stage("prepare")
         _shelve(window, compared)
-        candidates = _candidates(
-            window, models.event, [draft.row for draft in compared if draft.row is not None]
-        )
+        candidates = _event_candidates(window, models.event, _rows(compared))
         stage("search")
         _decide_clusters(connection, window, models, cuts, compared, candidates)
         heads = [draft for draft in compared if draft.opens]
@@ -190,11 +189,8 @@ def ingest(
         touched = [outcome.placement.cluster_id for outcome in (*created, *outcomes.values())]
         write.refresh_counts(connection, touched, now_us)
     stage("commit")
-    window.articles.add_dense([draft.row for draft in compared if draft.row is not None] + revised_rows)
-    window.heads.add_dense(
-        [draft.row for draft in heads if draft.row is not None]
-        + [row for row in revised_rows if row in window.heads]
-    )
+    window.articles.add_dense(_rows(compared) + revised_rows)
+    window.heads.add_dense(_rows(heads) + [row for row in revised_rows if row in window.heads])
     stage("index")
     outcomes |= {draft.position: outcome for draft, outcome in zip(drafts, created, strict=True)}
     return [outcomes[position] for position in range(len(batch))]
@@ -359,6 +355,10 @@ class _Texts:
         return stored["copy_of"] or stored["id"], stored["publisher"]
 
 
+def _rows(drafts: Sequence[_Draft]) -> list[int]:
+    return [draft.row for draft in drafts if draft.row is not None]
+
+
 # --- candidates -------------------------------------------------------------------------------------------------------
 
 
@@ -377,39 +377,59 @@ def _shelve(window: Window, drafts: Sequence[_Draft]) -> None:
         draft.row = row
 
 
-def _candidates(window: Window, model: PairModel, rows: Sequence[int]) -> _Candidates:
-    """Return, for each row, the earlier articles it may share an event with; the rows join the term index."""
-    near = window.articles.by_dense(rows, rows) if rows else []
-    found: list[npt.NDArray[np.intp]] = []
-    for row, dense in zip(rows, near, strict=True):
-        found.append(_may_meet(window, row, np.union1d(dense, window.articles.by_terms(row))))
-        window.articles.add_terms(row)
-    return _pairs(window, model, rows, found, MIN_EVENT_LIKENESS)
+def _event_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> _Candidates:
+    """Compare each row with the earlier articles it may share an event with; the rows join the term index."""
+    left, right = _found(window.articles, rows)
+    left, right = _may_meet(window, left, right)
+    return _pairs(window, rows, left, right, MIN_EVENT_LIKENESS, model.probability)
+
+
+def _story_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> _Candidates:
+    """Compare each row with the earlier clusters whose story it may continue; the rows join the term index."""
+
+    def probability(features: Floats) -> Floats:
+        days = np.expm1(features[:, _LOG_DAYS])
+        return across_time(model.probability(features), days, features[:, _KEY_NAME])
+
+    left, right = _found(window.heads, rows)
+    return _pairs(window, rows, left, right, MIN_STORY_LIKENESS, probability)
+
+
+def _found(index: NeighbourIndex, rows: Sequence[int]) -> tuple[Rows, Rows]:
+    """Return the pairs (row, other) that either search of `index` proposes, each once, in order."""
+    if not rows:
+        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+    proposals = [*index.by_dense(rows, rows), *index.by_terms(rows, add=True)]
+    left = np.repeat(np.tile(np.asarray(rows, dtype=np.int64), 2), [len(part) for part in proposals])
+    keys = np.unique(left << 32 | np.concatenate(proposals))
+    return (keys >> 32).astype(np.intp), (keys & 0xFFFFFFFF).astype(np.intp)
 
 
 def _pairs(
     window: Window,
-    model: PairModel,
     rows: Sequence[int],
-    found: Sequence[npt.NDArray[np.intp]],
+    left: Rows,
+    right: Rows,
     min_likeness: float,
+    probability: Callable[[Floats], Floats],
 ) -> _Candidates:
-    """Compare each of `rows` with the rows found for it, dropping those that a first look rules out."""
-    right = np.concatenate([*found, np.zeros(0, dtype=np.intp)]).astype(np.intp)
-    place = np.repeat(np.arange(len(rows)), [len(part) for part in found])
-    left = np.asarray(rows, dtype=np.intp)[place]
+    """Keep the pairs worth hearing: alike at a first look, and not improbable at the second."""
     alike = likeness(window.shelf, left, right) >= min_likeness
     left, right = left[alike], right[alike]
     features = pair_features(window.shelf, left, right)
-    ends = np.cumsum([0, *np.bincount(place[alike], minlength=len(rows)).tolist()])
-    bounds = {row: slice(int(ends[i]), int(ends[i + 1])) for i, row in enumerate(rows)}
-    return _Candidates(left, right, features, model.probability(features), bounds)
+    chance = probability(features)
+    heard = chance >= MIN_VOICE
+    left = left[heard]
+    starts, ends = np.searchsorted(left, rows), np.searchsorted(left, rows, side="right")
+    bounds = {row: slice(int(start), int(end)) for row, start, end in zip(rows, starts, ends, strict=True)}
+    return _Candidates(right[heard], features[heard], chance[heard], bounds)
 
 
-def _may_meet(window: Window, row: int, others: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    """Drop the candidates of another day where one of the two is a rate, a schedule or a forecast."""
-    one_day = (window.flags[others] | window.flags[row]) & ONE_DAY_ONLY > 0
-    return others[~one_day | (window.days(others) == window.days(row))] if one_day.any() else others
+def _may_meet(window: Window, left: Rows, right: Rows) -> tuple[Rows, Rows]:
+    """Drop the pairs of different days where one of the two is a rate, a schedule or a forecast."""
+    one_day = (window.flags[left] | window.flags[right]) & ONE_DAY_ONLY > 0
+    keep = ~one_day | (window.days(left) == window.days(right))
+    return left[keep], right[keep]
 
 
 # --- clusters and stories ---------------------------------------------------------------------------------------------
@@ -461,7 +481,7 @@ def _voices(
     if window.flags[row] & STANDS_ALONE:
         return []
     rows, probability = candidates.rows[found], candidates.probability[found]
-    heard = (window.flags[rows] & (IS_COPY | STANDS_ALONE) == 0) & (probability >= MIN_VOICE)
+    heard = window.flags[rows] & (IS_COPY | STANDS_ALONE) == 0
     rows = rows[heard]
     clusters = window.clusters[rows].tolist()
     groups = clusters if group_of is None else [group_of[cluster] for cluster in clusters]
@@ -470,19 +490,7 @@ def _voices(
 
 def _decide_stories(window: Window, models: Models, cuts: Cuts, heads: Sequence[_Draft]) -> None:
     """Give each new cluster a story: one it continues, or its own."""
-    rows = [draft.row for draft in heads if draft.row is not None]
-    near = window.heads.by_dense(rows, rows) if rows else []
-    found = []
-    for row, dense in zip(rows, near, strict=True):
-        found.append(np.union1d(dense, window.heads.by_terms(row)))
-        window.heads.add_terms(row)
-    candidates = _pairs(window, models.story, rows, found, MIN_STORY_LIKENESS)
-    hours = np.asarray(window.shelf.hours.values, dtype=np.float64)
-    candidates.probability = across_time(
-        candidates.probability,
-        np.abs(hours[candidates.own] - hours[candidates.rows]) / 24,
-        candidates.features[:, _KEY_NAME],
-    )
+    candidates = _story_candidates(window, models.story, _rows(heads))
     rule = story_rule(cuts.story)
     for draft in heads:
         assert draft.row is not None

@@ -74,8 +74,8 @@ def neighbours_of_article(
 def _neighbours(
     engine: Engine, window: Window, models: Models, row: int, text: str, publisher: str, limit: int
 ) -> list[Neighbour]:
-    (dense,) = window.articles.by_dense([row])
-    rows = np.union1d(dense, window.articles.by_terms(row)).astype(np.intp)
+    (dense,), (terms,) = window.articles.by_dense([row]), window.articles.by_terms([row])
+    rows = np.union1d(dense, terms).astype(np.intp)
     features = pair_features(window.shelf, np.full(len(rows), row, dtype=np.intp), rows)
     probability = models.event.probability(features)
     best = np.lexsort((rows, -features[:, _LEAD], -probability))[:limit]

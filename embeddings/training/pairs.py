@@ -91,10 +91,9 @@ def candidate_pairs(
             [_hours(row["published_at"]) for row in part],
             [zlib.crc32(row["source"].encode()) for row in part],
         )
-        dense = index.by_dense(batch, batch)
-        for row, near in zip(batch, dense, strict=True):
-            found = np.union1d(near, index.by_terms(row))
-            index.add_terms(row)
+        proposals = zip(batch, index.by_dense(batch, batch), index.by_terms(batch, add=True), strict=True)
+        for row, dense, terms in proposals:
+            found = np.union1d(dense, terms)
             later.append(np.full(len(found), row, dtype=np.intp))
             earlier.append(found)
         index.add_dense(batch)

@@ -1,0 +1,365 @@
+"""The command line: help for everything, one sentence and a status for what goes wrong, and company with a service."""
+
+import fcntl
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import typer.main
+from click.testing import Result
+from typer.testing import CliRunner
+
+from service.cli import app
+from service.demo.show import read_articles
+from service.desk import Desk
+from service.prepare import prepare
+from service.schemas import ArticleIn
+from service.server import CannotListenError, check_address, running_service
+from service.settings import Settings
+from service.store.engine import FolderInUseError
+from service.telemetry import Metrics
+
+COMMANDS = sorted(typer.main.get_group(app).commands)
+PATIENCE_S = 90
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(one) for one in arguments])
+
+
+def said(result: Result) -> str:
+    """Join what was said on standard error: a terminal's width breaks lines where it likes."""
+    return " ".join(result.stderr.split())
+
+
+def write_lines(file: Path, articles: list[dict[str, Any]]) -> Path:
+    file.write_text("".join(json.dumps(one) + "\n" for one in articles), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store of the first twelve invented articles: a shipwreck, its aftermath, an earthquake, a fire."""
+    folder = tmp_path_factory.mktemp("store")
+    settings = Settings(data=folder)
+    with Desk.open(settings, Metrics()) as desk:
+        articles = [
+            prepare(
+                ArticleIn.model_validate(fields),
+                now=datetime.now(tz=UTC),
+                future_tolerance_s=settings.future_tolerance_s,
+                pages=desk.pages,
+            )
+            for fields in read_articles()[:12]
+        ]
+        desk.submit(articles).result(PATIENCE_S)
+    return folder
+
+
+# --- help and arguments -----------------------------------------------------------------------------------------------
+
+
+def test_commands_are_listed() -> None:
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(name in result.stdout for name in COMMANDS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str) -> None:
+    result = run(command, "--help")
+    assert result.exit_code == 0
+    assert "Usage:" in result.stdout
+
+
+@pytest.mark.parametrize(
+    "arguments", [("tell",), ("stories", "--limit", "0"), ("story",), ("serve", "--port", "x")]
+)
+def test_wrong_arguments_are_refused(arguments: tuple[str, ...]) -> None:
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert "Usage:" in result.stderr
+
+
+def test_help_starts_fast() -> None:
+    """Asking for help must not load the model libraries."""
+    code = "import sys; from service.cli import app; app(['--help'], standalone_mode=False); print('torch' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=PATIENCE_S
+    )
+    assert done.stdout.splitlines()[-1] == "False"
+
+
+# --- reading a store --------------------------------------------------------------------------------------------------
+
+
+def test_stories_are_listed(store: Path) -> None:
+    result = run("stories", "--data", store, "--json")
+    found = json.loads(result.stdout)
+
+    assert (result.exit_code, found["next_cursor"]) == (0, None)
+    assert sum(item["article_count"] for item in found["items"]) == 12
+    assert run("stories", "--data", store).exit_code == 0
+
+
+def test_stories_are_filtered(store: Path) -> None:
+    found = json.loads(run("stories", "--data", store, "--json", "--q", "LINTANG ARUNIKA").stdout)["items"]
+    assert found
+    assert all("lintang arunika" in item["title"].casefold() for item in found)
+    assert len(json.loads(run("stories", "--data", store, "--json", "--limit", "1").stdout)["items"]) == 1
+    assert json.loads(run("stories", "--data", store, "--json", "--min-sources", "99").stdout)["items"] == []
+
+
+def test_story_is_told(store: Path) -> None:
+    listed = json.loads(run("stories", "--data", store, "--json").stdout)["items"]
+    largest = max(listed, key=lambda item: int(item["article_count"]))
+    told = json.loads(run("story", largest["id"], "--data", store, "--json").stdout)
+
+    assert told["id"] == told["story_id"] == largest["id"]
+    assert len(told["events"]) == largest["cluster_count"]
+    assert [event["date"] for event in told["events"]] == sorted(event["date"] for event in told["events"])
+    seen = run("story", largest["id"], "--data", store)
+    assert seen.exit_code == 0
+    assert all(" ".join(event["headline"].split()[:3]) in seen.stdout for event in told["events"])
+
+
+def test_titles_are_text_not_markup(store: Path, tmp_path: Path) -> None:
+    """What an outlet writes can neither colour the terminal nor move its cursor."""
+    article = read_articles()[0] | {
+        "title": "[red]Kapal[/red] \x1b[31mtenggelam\x07 di selat",
+        "external_id": "x",
+    }
+    article |= {"url": "https://porossegara.example/x"}
+    file = write_lines(tmp_path / "one.ndjson", [article])
+
+    assert run("ingest", file, "--data", tmp_path / "data").exit_code == 0
+    shown = run("stories", "--data", tmp_path / "data").stdout
+    assert "[red]Kapal[/red]" in shown
+    assert "\x1b" not in shown
+    assert "\x07" not in shown
+
+
+def test_check_finds_nothing_wrong(store: Path) -> None:
+    result = run("check", "--data", store, "--json")
+    findings = json.loads(result.stdout)
+
+    assert [finding for finding in findings if not finding["ok"]] == []
+    assert len(findings) >= 5
+    assert result.exit_code == 0
+    assert run("check", "--data", store).exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [("stories",), ("check",), ("story", "sto_" + "0" * 26)])
+def test_missing_store_is_named(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    result = run(*arguments, "--data", tmp_path / "nothing")
+
+    assert result.exit_code == 2
+    assert "There is no store in" in said(result)
+    assert not (tmp_path / "nothing").exists()
+
+
+@pytest.mark.parametrize("story_id", ["sto_" + "0" * 26, "x", "", "sto_'; DROP TABLE stories; --"])
+def test_unknown_story_is_named(story_id: str, store: Path) -> None:
+    result = run("story", story_id, "--data", store)
+
+    assert result.exit_code == 2
+    assert "There is no story" in said(result)
+    assert result.stdout == ""
+
+
+# --- putting articles in ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("missing.ndjson", "does not exist"), ("notes.pdf", "this kind of file is not read")],
+)
+def test_bad_path_is_named(name: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "notes.pdf").write_text("x")
+    result = run("ingest", tmp_path / name, "--data", tmp_path / "data")
+
+    assert result.exit_code == 2
+    assert message in said(result)
+    assert not (tmp_path / "data").exists()
+
+
+def test_bad_lines_are_refused_and_the_others_kept(tmp_path: Path) -> None:
+    """Alone on the folder: good lines go in, bad ones are told with their place, and again is no news."""
+    file = write_lines(tmp_path / "mixed.ndjson", read_articles()[:2])
+    with file.open("a") as lines:
+        lines.write('{"broken\n[1, 2]\n{"title": "Tanpa isi"}\n')
+    kept = tmp_path / "refused.ndjson"
+    result = run("ingest", file, "--data", tmp_path / "data", "--json", "--rejected", kept)
+    report = json.loads(result.stdout)
+
+    assert result.exit_code == 1
+    assert report["statuses"] == {"created": 2, "rejected": 3}
+    places = [(item["place"], item["code"]) for item in report["rejected"]]
+    assert places == [
+        (f"{file}:3", "malformed_json"),
+        (f"{file}:4", "malformed_json"),
+        (f"{file}:5", "invalid"),
+    ]
+    assert [json.loads(line)["place"] for line in kept.read_text().splitlines()] == [
+        place for place, _ in places
+    ]
+
+    again = run("ingest", file, "--data", tmp_path / "data")
+    assert again.exit_code == 1
+    assert "unchanged" in again.stdout
+    assert f"{file.name}:3: malformed_json" in said(again)
+
+
+# --- beside a running service -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A `benang serve` of its own, on a free port."""
+
+    process: subprocess.Popen[bytes]
+    data: Path
+    url: str
+
+    def get(self, path: str) -> Any:
+        return httpx.get(self.url + path, timeout=10, trust_env=False).raise_for_status().json()
+
+
+def start(data: Path) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "service.cli", "serve", "--data", str(data), "--port", "0"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+
+def await_service(process: subprocess.Popen[bytes], data: Path) -> Service:
+    deadline = time.monotonic() + PATIENCE_S
+    file = data / "service.json"
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            assert process.stderr is not None
+            pytest.fail(f"the service stopped: {process.stderr.read().decode()}")
+        if file.exists() and file.read_text().endswith("\n"):
+            url = json.loads(file.read_text())["url"]
+            try:
+                if httpx.get(f"{url}/readyz", timeout=5, trust_env=False).status_code == 200:
+                    return Service(process, data, url)
+            except httpx.TransportError:
+                pass
+        time.sleep(0.05)
+    pytest.fail("the service did not start")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    data = tmp_path_factory.mktemp("served") / "data"
+    with start(data) as process:
+        try:
+            yield await_service(process, data)
+        finally:
+            process.kill()
+
+
+def test_ingest_goes_through_the_running_service(service: Service, tmp_path: Path) -> None:
+    file = write_lines(tmp_path / "news.ndjson", read_articles()[:5])
+    with file.open("a") as lines:
+        lines.write('{"title": "Tanpa isi"}\nnot JSON\n')
+    before = service.get("/v1/stats")["article_count"]
+    result = run("ingest", file, "--data", service.data, "--json")
+    report = json.loads(result.stdout)
+
+    assert result.exit_code == 1
+    assert report["statuses"] == {"created": 5, "rejected": 2}
+    assert sorted(item["code"] for item in report["rejected"]) == ["invalid", "malformed_json"]
+    assert service.get("/v1/stats")["article_count"] == before + 5
+    metrics = httpx.get(f"{service.url}/metrics", trust_env=False).text
+    assert 'benang_articles_total{status="created"} 5.0' in metrics
+
+
+def test_reading_works_beside_the_service(service: Service) -> None:
+    listed = json.loads(run("stories", "--data", service.data, "--json").stdout)
+    answered = service.get("/v1/stories")
+    assert [item["id"] for item in listed["items"]] == [item["id"] for item in answered["items"]]
+    assert run("check", "--data", service.data).exit_code == 0
+
+
+def test_second_service_on_the_folder_is_refused(service: Service) -> None:
+    with start(service.data) as second:
+        _, errors = second.communicate(timeout=PATIENCE_S)
+
+    assert second.returncode == 2
+    assert "Another benang process writes to" in " ".join(errors.decode().split())
+    assert running_service(service.data) == service.url, "the address of the first one must stay"
+    assert service.get("/livez") == {"status": "alive"}
+
+
+def test_stopped_service_leaves_a_whole_store(tmp_path: Path) -> None:
+    """SIGINT and SIGTERM close the store; SIGKILL leaves an address that misleads nobody."""
+    data = tmp_path / "data"
+    for sign in (signal.SIGINT, signal.SIGKILL):
+        with start(data) as process:
+            service = await_service(process, data)
+            httpx.post(
+                f"{service.url}/v1/articles", json=read_articles()[0], trust_env=False
+            ).raise_for_status()
+            process.send_signal(sign)
+            process.wait(PATIENCE_S)
+        assert (data / "service.json").exists() == (sign == signal.SIGKILL)
+        assert running_service(data) is None
+        assert run("check", "--data", data).exit_code == 0
+    assert (
+        run("ingest", write_lines(tmp_path / "a.ndjson", read_articles()[:2]), "--data", data).exit_code == 0
+    )
+
+
+def test_folder_without_an_address_is_not_guessed_at(tmp_path: Path) -> None:
+    """A process that loads files owns the folder but listens nowhere."""
+    handle = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        with pytest.raises(FolderInUseError):
+            running_service(tmp_path)
+        result = run("ingest", write_lines(tmp_path / "a.ndjson", read_articles()[:1]), "--data", tmp_path)
+        assert result.exit_code == 2
+        assert "Another benang process writes to" in said(result)
+    finally:
+        os.close(handle)
+
+
+# --- where it listens -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "benang.example"])
+def test_other_machines_are_kept_out(host: str, tmp_path: Path) -> None:
+    """This version has no keys: it listens beyond loopback only when told that this is safe."""
+    result = run("serve", "--host", host, "--data", tmp_path / "data")
+
+    assert result.exit_code == 2
+    assert "BENANG_OPEN_BEYOND_LOOPBACK" in said(result)
+    assert not (tmp_path / "data").exists()
+    check_address(Settings(host=host, open_beyond_loopback=True))
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "::1", "localhost"])
+def test_loopback_is_open(host: str) -> None:
+    check_address(Settings(host=host))
+
+
+def test_port_in_use_is_named(service: Service, tmp_path: Path) -> None:
+    result = run("serve", "--port", service.url.rpartition(":")[2], "--data", tmp_path / "data")
+
+    assert result.exit_code == 2
+    assert "Cannot listen on" in said(result)
+
+
+def test_cannot_listen_is_an_error_of_its_own() -> None:
+    with pytest.raises(CannotListenError, match="no keys yet"):
+        check_address(Settings(host="0.0.0.0"))

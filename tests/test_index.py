@@ -1,0 +1,364 @@
+"""The index against brute force, over random histories of adding, removing and searching."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from helpers import article_vectors, term_weights
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from embeddings import index as index_module
+from embeddings.index import NeighbourIndex, Reach
+from embeddings.shelf import Shelf
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+DIMENSION = 3
+Article = tuple[list[int], float, dict[int, float]]
+"""Codes, hours and lead terms."""
+
+
+class Oracle:
+    """The promises of `NeighbourIndex`, looked up one pair at a time."""
+
+    def __init__(self, reach: Reach) -> None:
+        self.reach = reach
+        self.articles: list[Article] = []
+
+    def near(self, row: int, other: int) -> bool:
+        hours = abs(self.articles[row][1] - self.articles[other][1])
+        return row != other and hours <= self.reach.horizon_days * 24
+
+    def dense(self, row: int, members: Iterable[int]) -> list[int]:
+        scores = {
+            other: math.sumprod(self.articles[row][0], self.articles[other][0])
+            if hasattr(math, "sumprod")
+            else sum(a * b for a, b in zip(self.articles[row][0], self.articles[other][0], strict=True))
+            for other in members
+            if self.near(row, other)
+        }
+        found = [other for other, score in scores.items() if score > 0]
+        return sorted(found, key=lambda other: (-scores[other], other))[: self.reach.dense_k]
+
+    def heaviest(self, row: int) -> dict[int, float]:
+        weights = self.articles[row][2]
+        kept = sorted(weights, key=lambda term: (-weights[term], term))[: self.reach.query_terms]
+        return {term: weights[term] for term in kept}
+
+    def terms(self, row: int, members: Iterable[int]) -> list[int]:
+        sharers: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for other in members:
+            partition = math.floor(self.articles[other][1] / 24 / self.reach.partition_days)
+            for term in self.heaviest(other):
+                sharers[partition, term].append(other)
+        totals: Counter[int] = Counter()
+        own = self.heaviest(row)
+        for (_, term), others in sharers.items():
+            if term in own and len(others) <= self.reach.posting_cap:
+                for other in others:
+                    totals[other] += round(own[term] * 1000)
+        found = [other for other in totals if self.near(row, other)]
+        return sorted(found, key=lambda other: (-totals[other], other))[: self.reach.term_k]
+
+
+# Quarter days around 1970, so that articles stand on the edges of partitions and of the horizon.
+HOURS = st.integers(-16, 16).map(lambda part: part * 6.0)
+CODES = st.lists(st.integers(-2, 2), min_size=DIMENSION, max_size=DIMENSION)
+ARTICLES = st.tuples(CODES | st.just([1, 1, 0]), HOURS, term_weights(max_id=5, max_size=4))
+REACHES = st.builds(
+    Reach,
+    st.just("lead"),
+    horizon_days=st.sampled_from([0.0, 0.5, 1.25, 3.0, 30.0]),
+    partition_days=st.sampled_from([0.5, 1.0, 2.5, 60.0]),
+    dense_k=st.integers(1, 4),
+    term_k=st.integers(1, 4),
+    query_terms=st.integers(1, 4),
+    posting_cap=st.integers(1, 5),
+)
+
+
+class IndexHistory(RuleBasedStateMachine):
+    """Articles arrive in batches, leave, come back, and are asked for their neighbours."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.live: set[int] = set()
+        self.shelf = Shelf(DIMENSION)
+
+    @initialize(reach=REACHES)
+    def open(self, reach: Reach) -> None:
+        self.oracle = Oracle(reach)
+        self.index = NeighbourIndex(self.shelf, reach)
+
+    @rule(articles=st.lists(ARTICLES, min_size=1, max_size=8))
+    def arrive(self, articles: list[Article]) -> None:
+        self.oracle.articles += articles
+        rows = self.shelf.extend(
+            [article_vectors(codes, lead=terms) for codes, _, terms in articles],
+            [hours for _, hours, _ in articles],
+            [0] * len(articles),
+        )
+        dense = self.index.by_dense(rows, rows)
+        for row, found in zip(rows, dense, strict=True):
+            assert self.oracle.dense(row, self.live) == found.tolist()
+            assert self.oracle.terms(row, self.live) == self.index.by_terms(row).tolist()
+            self.index.add_terms(row)
+            self.live.add(row)
+        self.index.add_dense(rows)
+
+    @rule(data=st.data())
+    def leave(self, data: st.DataObject) -> None:
+        row = data.draw(st.integers(0, len(self.oracle.articles) + 2))
+        if row < len(self.oracle.articles):
+            self.index.remove(row)
+            self.live.discard(row)
+
+    @rule(data=st.data())
+    def come_back(self, data: st.DataObject) -> None:
+        gone = sorted(set(range(len(self.oracle.articles))) - self.live)
+        if gone:
+            rows = data.draw(st.lists(st.sampled_from(gone), unique=True))
+            for row in rows:
+                self.index.add_terms(row)
+            self.index.add_dense(rows)
+            self.live.update(rows)
+
+    @rule(data=st.data())
+    def ask(self, data: st.DataObject) -> None:
+        rows = range(len(self.oracle.articles))
+        asked = data.draw(st.lists(st.sampled_from(rows), max_size=6)) if rows else []
+        found = [part.tolist() for part in self.index.by_dense(asked)]
+
+        assert [self.oracle.dense(row, self.live) for row in asked] == found
+        for row in asked:
+            assert self.oracle.terms(row, self.live) == self.index.by_terms(row).tolist()
+
+    @rule(data=st.data())
+    def add_again(self, data: st.DataObject) -> None:
+        if self.live:
+            row = data.draw(st.sampled_from(sorted(self.live)))
+            with pytest.raises(ValueError, match="already"):
+                self.index.add_terms(row)
+            if any(self.oracle.articles[row][0]):
+                with pytest.raises(ValueError, match="twice"):
+                    self.index.add_dense([row])
+
+    @invariant()
+    def holds_the_live_rows(self) -> None:
+        if hasattr(self, "index"):
+            rows = range(len(self.oracle.articles))
+            assert self.live == {row for row in rows if row in self.index}
+            assert len(self.live) == len(self.index)
+
+
+@pytest.mark.parametrize("spare", [0, index_module.SPARE])
+def test_any_history_gives_the_answers_of_brute_force(spare: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dense and term searches equal brute force whatever was added, removed and asked before."""
+    monkeypatch.setattr(index_module, "SPARE", spare)
+    run_state_machine_as_test(
+        IndexHistory, settings=settings(deadline=None, max_examples=60, stateful_step_count=20)
+    )
+
+
+def random_stream(seed: int, size: int, days: float) -> list[Article]:
+    """A stream in loose order of time, with duplicates, near duplicates, ties and articles without a code."""
+    chance = np.random.default_rng(seed)
+    articles: list[Article] = []
+    for position in range(size):
+        hours = round(24 * days * (position / size - 0.5) + float(chance.normal(0, 24)), 2)
+        codes = chance.integers(-3, 4, DIMENSION).tolist()
+        if articles and chance.random() < 0.5:
+            codes = articles[int(chance.integers(len(articles)))][0]
+        terms = {int(term): int(chance.integers(1, 9)) / 8 for term in chance.zipf(1.4, 8) if term < 500}
+        articles.append((codes, hours, terms))
+    return articles
+
+
+def shelved(articles: Sequence[Article], dimension: int = DIMENSION) -> Shelf:
+    shelf = Shelf(dimension)
+    shelf.extend(
+        [article_vectors(codes, lead=terms) for codes, _, terms in articles],
+        [hours for _, hours, _ in articles],
+        [0] * len(articles),
+    )
+    return shelf
+
+
+def replay(shelf: Shelf, reach: Reach, size: int) -> list[tuple[list[int], list[int]]]:
+    """Answers of dense and term searches when articles come in batches of `size`."""
+    index = NeighbourIndex(shelf, reach)
+    answers = []
+    for start in range(0, len(shelf), size):
+        rows = range(start, min(start + size, len(shelf)))
+        for row, dense in zip(rows, index.by_dense(rows, rows), strict=True):
+            answers.append((dense.tolist(), index.by_terms(row).tolist()))
+            index.add_terms(row)
+        index.add_dense(rows)
+    return answers
+
+
+@pytest.mark.parametrize(
+    "reach",
+    [
+        Reach("lead", horizon_days=14, partition_days=7),
+        Reach("lead", horizon_days=3, partition_days=30, posting_cap=40),
+        Reach("lead", horizon_days=400, partition_days=1, dense_k=500),
+    ],
+    ids=["as in service", "horizon within a partition", "more neighbours than rows"],
+)
+def test_every_cut_of_the_stream_gives_the_answers_of_brute_force(reach: Reach) -> None:
+    """Batches of any size answer as if the rows had been added one by one; before 1970 as after."""
+    articles = random_stream(5, 400, days=60)
+    oracle = Oracle(reach)
+    oracle.articles = articles
+    expected = [(oracle.dense(row, range(row)), oracle.terms(row, range(row))) for row in range(len(articles))]
+    shelf = shelved(articles)
+
+    for size in (1, 2, 37, 400):
+        assert expected == replay(shelf, reach, size)
+
+
+def test_scores_are_exact_whatever_the_batch() -> None:
+    """Products of long, large codes that differ by one are told apart, alone and in bulk."""
+    chance = np.random.default_rng(3)
+    base = chance.choice(np.array([-127, -126, 126, 127]), 1024)
+    rows: list[list[int]] = []
+    for _ in range(120):
+        codes = base.copy()
+        changed = chance.integers(0, 1024, 3)
+        codes[changed] -= np.sign(codes[changed])
+        rows.append(codes.tolist())
+    reach = Reach("lead", horizon_days=1, partition_days=1, dense_k=20)
+    oracle = Oracle(reach)
+    oracle.articles = [(codes, 0.0, {}) for codes in rows]
+    shelf = shelved(oracle.articles, 1024)
+    expected = [(oracle.dense(row, range(row)), list[int]()) for row in range(len(rows))]
+    full = NeighbourIndex(shelf, reach)
+    full.add_dense(range(len(rows)))
+
+    for size in (1, 7, 120):
+        assert expected == replay(shelf, reach, size)
+    together = [found.tolist() for found in full.by_dense(range(len(rows)))]
+    assert [oracle.dense(row, range(len(rows))) for row in range(len(rows))] == together
+    assert together == [full.by_dense([row])[0].tolist() for row in range(len(rows))]
+
+
+def dense_only(scores: Sequence[int], hours: Sequence[float], reach: Reach) -> list[int]:
+    """The neighbours of a last row with code 1 at hour 0 among rows with these codes and hours."""
+    articles: list[Article] = [([score], hour, {}) for score, hour in zip(scores, hours, strict=True)]
+    shelf = shelved([*articles, ([1], 0.0, {})], 1)
+    index = NeighbourIndex(shelf, reach)
+    index.add_dense(range(len(scores)))
+    return index.by_dense([len(scores)])[0].tolist()
+
+
+def test_of_equal_rows_the_lowest_are_found() -> None:
+    """A wire story printed a hundred times keeps its first rows in reach, also when a better row comes later."""
+    reach = Reach("lead", horizon_days=1, partition_days=1, dense_k=3)
+
+    assert dense_only([5] * 100, [0] * 100, reach) == [0, 1, 2]
+    assert dense_only([5] * 50 + [7] + [5] * 49, [0] * 100, reach) == [50, 0, 1]
+
+
+def test_rows_beyond_the_horizon_hide_no_one() -> None:
+    """Many better rows in the same partition but out of reach do not take the places of those within."""
+    reach = Reach("lead", horizon_days=1, partition_days=10, dense_k=3)
+
+    assert dense_only([9] * 90 + [4, 0, 5, -2], [25.0] * 90 + [24.0] * 4, reach) == [92, 90]
+
+
+def test_the_horizon_includes_its_edge() -> None:
+    """An article exactly the horizon away is near, on either side; one minute more is not."""
+    reach = Reach("lead", horizon_days=1, partition_days=0.25, dense_k=9, term_k=9)
+    hours = [-24.0, 24.0, -24 - 1 / 60, 24 + 1 / 60, 0.0]
+    articles: list[Article] = [([1], hour, {1: 1.0}) for hour in hours]
+    index = NeighbourIndex(shelved(articles, 1), reach)
+    for row in range(5):
+        index.add_terms(row)
+    index.add_dense(range(5))
+
+    assert index.by_dense([4])[0].tolist() == index.by_terms(4).tolist() == [0, 1]
+
+
+def test_frequent_terms_find_nobody() -> None:
+    """A term that more than `posting_cap` articles of a partition share is not followed there."""
+    articles: list[Article] = [([0], hour, {1: 1.0}) for hour in (0, 0, 0, 30, 30, 0)]
+    index = NeighbourIndex(shelved(articles, 1), Reach("lead", 9, 1, posting_cap=2))
+    for row in range(5):
+        index.add_terms(row)
+
+    assert index.by_terms(5).tolist() == [3, 4]
+    index.remove(0)
+    assert index.by_terms(5).tolist() == [1, 2, 3, 4]
+
+
+def test_terms_come_from_the_field_of_the_reach() -> None:
+    """An index over names does not see leads."""
+    shelf = Shelf(1)
+    shelf.extend([article_vectors([0], lead={1: 1.0}, names={row: 1.0}) for row in (7, 8, 7)], [0] * 3, [0] * 3)
+    index = NeighbourIndex(shelf, Reach("names", 1, 1))
+    for row in range(3):
+        index.add_terms(row)
+
+    assert [index.by_terms(row).tolist() for row in range(3)] == [[2], [], [0]]
+
+
+def test_a_refused_batch_adds_nothing() -> None:
+    """When one row is there already, or comes twice in the batch, none of the batch is added."""
+    articles: list[Article] = [([1], 0.0, {})] * 4
+    index = NeighbourIndex(shelved(articles, 1), Reach("lead", 1, 1))
+    index.add_dense([0])
+
+    for batch in ([1, 0], [1, 1]):
+        with pytest.raises(ValueError, match="twice"):
+            index.add_dense(batch)
+    assert index.by_dense([3])[0].tolist() == [0]
+
+
+def forgotten(kept: Collection[int], removed: Collection[int], articles: Sequence[Article]) -> bool:
+    """Whether an index that forgot `removed` answers like one that never had them."""
+    reach = Reach("lead", horizon_days=9, partition_days=4)
+    shelf = shelved(articles)
+    used, fresh = NeighbourIndex(shelf, reach), NeighbourIndex(shelf, reach)
+    for row in sorted([*kept, *removed]):
+        used.add_terms(row)
+    used.add_dense(sorted([*kept, *removed]))
+    for row in removed:
+        used.remove(row)
+        used.remove(row)
+    for row in kept:
+        fresh.add_terms(row)
+    fresh.add_dense(sorted(kept))
+    rows = range(len(articles))
+    answers = [
+        [part.tolist() for part in (*index.by_dense(rows), *map(index.by_terms, rows))] for index in (used, fresh)
+    ]
+    return answers[0] == answers[1]
+
+
+@pytest.mark.parametrize("share", [2, 3, 1])
+def test_removing_forgets(share: int) -> None:
+    """After removing, once or twice, answers are those of an index that never knew the rows."""
+    articles = random_stream(11, 150, days=30)
+    removed = range(0, 150, share)
+
+    assert forgotten([row for row in range(150) if row not in removed], removed, articles)
+
+
+def test_an_empty_index_finds_nothing() -> None:
+    """Nothing is found where nothing is, and asking for nothing gives nothing."""
+    index = NeighbourIndex(shelved([([1], 0.0, {1: 1.0})], 1), Reach("lead", 1, 1))
+
+    assert [found.tolist() for found in index.by_dense([0], [0])] == [[]]
+    assert index.by_terms(0).tolist() == []
+    assert index.by_dense([]) == []
+    index.add_dense([])
+    index.remove(0)
+    assert (len(index), 0 in index) == (0, False)
