@@ -212,7 +212,7 @@ class NeighbourIndex:
         parts = [_Found(np.zeros(mine.sum(), dtype=np.int64), batch.rows[mine], batch.scores[mine])]
         for partition in self._touched(float(self._shelf.hours.values[row])):
             if partition in self._dense:
-                _, scores, ids = self._dense[partition].range_search(query[None, :], worst - 0.5)
+                _, scores, ids = self._dense[partition].range_search(query[None, :], worst - 1)
                 parts.append(_Found(np.zeros(len(ids), dtype=np.int64), ids, scores.astype(np.float64)))
         return self._best([row], _joined(parts), self._reach.dense_k)[0][0]
 

@@ -34,8 +34,7 @@ class HashingEncoder:
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
-            for word in words(text.lower()):
-                row += _word_vector(word, self.dimension)
+            row[:] = sum(_word_vector(word, self.dimension) for word in words(text.lower()))
         return unit(rows)
 
 

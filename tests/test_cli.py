@@ -16,12 +16,16 @@ from typing import Any
 import httpx
 import pytest
 import typer.main
-from click.testing import Result
-from typer.testing import CliRunner
+from helpers import HashingEncoder
+from typer.testing import CliRunner, Result
 
+from embeddings.encoder import BUNDLED
+from embeddings.similarity import PairModel
+from embeddings.terms import Background
 from service.cli import app
 from service.demo.show import read_articles
 from service.desk import Desk
+from service.ingest import Models
 from service.prepare import prepare
 from service.schemas import ArticleIn
 from service.server import CannotListenError, check_address, running_service
@@ -51,8 +55,19 @@ def write_lines(file: Path, articles: list[dict[str, Any]]) -> Path:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of the first twelve invented articles: a shipwreck, its aftermath, an earthquake, a fire."""
     folder = tmp_path_factory.mktemp("store")
+    fill(folder, read_articles()[:12])
+    return folder
+
+
+def fill(folder: Path, wanted: list[dict[str, Any]]) -> None:
     settings = Settings(data=folder)
-    with Desk.open(settings, Metrics()) as desk:
+    models = Models(
+        HashingEncoder(),
+        Background.load(BUNDLED / "background.safetensors"),
+        PairModel.load(BUNDLED / "event.json"),
+        PairModel.load(BUNDLED / "story.json"),
+    )
+    with Desk.open(settings, Metrics(), models=models) as desk:
         articles = [
             prepare(
                 ArticleIn.model_validate(fields),
@@ -60,10 +75,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 future_tolerance_s=settings.future_tolerance_s,
                 pages=desk.pages,
             )
-            for fields in read_articles()[:12]
+            for fields in wanted
         ]
         desk.submit(articles).result(PATIENCE_S)
-    return folder
 
 
 # --- help and arguments -----------------------------------------------------------------------------------------------
@@ -157,6 +171,20 @@ def test_check_finds_nothing_wrong(store: Path) -> None:
     assert len(findings) >= 5
     assert result.exit_code == 0
     assert run("check", "--data", store).exit_code == 0
+
+
+def test_counts_of_copies_add_up(tmp_path: Path) -> None:
+    """One report, printed by two more outlets: two copies, in the cluster and in the story."""
+    first = read_articles()[0]
+    outlets = ("harianlentera.example", "wartanusa.example")
+    copies = [first | {"source": one, "url": f"https://{one}/1", "external_id": one} for one in outlets]
+    fill(tmp_path, [first, *copies])
+
+    (found,) = json.loads(run("stories", "--data", tmp_path, "--json").stdout)["items"]
+    assert (found["article_count"], found["copy_count"], found["independent_source_count"]) == (3, 2, 1)
+    checked = run("check", "--data", tmp_path, "--json")
+    assert [finding["name"] for finding in json.loads(checked.stdout) if not finding["ok"]] == []
+    assert checked.exit_code == 0
 
 
 @pytest.mark.parametrize("arguments", [("stories",), ("check",), ("story", "sto_" + "0" * 26)])
@@ -301,23 +329,24 @@ def test_second_service_on_the_folder_is_refused(service: Service) -> None:
     assert service.get("/livez") == {"status": "alive"}
 
 
-def test_stopped_service_leaves_a_whole_store(tmp_path: Path) -> None:
-    """SIGINT and SIGTERM close the store; SIGKILL leaves an address that misleads nobody."""
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGKILL])
+def test_stopped_service_leaves_a_whole_store(sign: signal.Signals, tmp_path: Path) -> None:
+    """SIGTERM closes the store and takes the address back; after SIGKILL both are left, and mislead nobody."""
     data = tmp_path / "data"
-    for sign in (signal.SIGINT, signal.SIGKILL):
-        with start(data) as process:
-            service = await_service(process, data)
-            httpx.post(
-                f"{service.url}/v1/articles", json=read_articles()[0], trust_env=False
-            ).raise_for_status()
-            process.send_signal(sign)
-            process.wait(PATIENCE_S)
-        assert (data / "service.json").exists() == (sign == signal.SIGKILL)
-        assert running_service(data) is None
-        assert run("check", "--data", data).exit_code == 0
-    assert (
-        run("ingest", write_lines(tmp_path / "a.ndjson", read_articles()[:2]), "--data", data).exit_code == 0
-    )
+    with start(data) as process:
+        service = await_service(process, data)
+        article = read_articles()[0]
+        httpx.post(f"{service.url}/v1/articles", json=article, trust_env=False).raise_for_status()
+        process.send_signal(sign)
+        process.wait(PATIENCE_S)
+
+    was_killed = sign == signal.SIGKILL
+    left = {file.name for file in data.iterdir() if file.name != "lock" and file.stat().st_size}
+    assert left == {"benang.db", *(("benang.db-wal", "benang.db-shm", "service.json") if was_killed else ())}
+    assert running_service(data) is None
+    listed = json.loads(run("stories", "--data", data, "--json").stdout)["items"]
+    assert [item["article_count"] for item in listed] == [1]
+    assert run("check", "--data", data).exit_code == 0
 
 
 def test_folder_without_an_address_is_not_guessed_at(tmp_path: Path) -> None:

@@ -33,7 +33,10 @@ TEXTS = [
     "Timnas Indonesia menang tipis atas Vietnam",
     "",
     "zxqv wvuqx",
-    *(f"Laporan nomor {number} dari Jakarta tentang banjir dan cuaca hujan lebat" * 9 for number in range(40)),
+    *(
+        f"Laporan nomor {number} dari Jakarta tentang banjir dan cuaca hujan lebat" * 9
+        for number in range(40)
+    ),
 ]
 Unreachable = list[tuple[Any, ...]]
 
@@ -71,7 +74,8 @@ def test_rows_are_unit_vectors_or_zero(bundled: SentenceEncoder) -> None:
     """A text with any known word has length 1; an empty one and one of unknown words are zero."""
     vectors = bundled.encode(TEXTS)
 
-    assert (vectors.dtype, vectors.shape) == (np.float32, (len(TEXTS), bundled.dimension))
+    assert vectors.dtype == np.float32
+    assert vectors.shape == (len(TEXTS), bundled.dimension)
     expected = [0.0 if text in {"", "zxqv wvuqx"} else 1.0 for text in TEXTS]
     assert pytest.approx(expected, abs=1e-6) == np.linalg.norm(vectors, axis=1).tolist()
     assert bundled.encode([]).shape == (0, bundled.dimension)
@@ -82,8 +86,7 @@ def test_likeness_is_what_a_reader_would_say(bundled: SentenceEncoder) -> None:
     vectors = bundled.encode(TEXTS[:5])
     cosines = vectors @ vectors.T - np.eye(5)
 
-    assert np.unravel_index(cosines.argmax(), cosines.shape) in {(0, 1), (1, 0)}
-    assert cosines[0, 1] > 0.5 > np.triu(cosines, 2).max()
+    assert cosines[0, 1] > 0.5 > max(np.triu(cosines, 2).max(), cosines[1, 2:].max())
 
 
 def test_codes_do_not_depend_on_the_batch(bundled: SentenceEncoder) -> None:
@@ -119,7 +122,9 @@ def test_codes_keep_cosines(dimension: int) -> None:
 
 def test_codes_are_rounded_components() -> None:
     """A component times 16·√dimension, rounded and held within ±127: worked by hand."""
-    vectors = np.array([[0.5, 0.5, -0.5, 0.5], [1, 0, 0, 0], [-1, 0, 0, 0], [0.6, -0.8, 0.01, 0]], dtype=np.float32)
+    vectors = np.array(
+        [[0.5, 0.5, -0.5, 0.5], [1, 0, 0, 0], [-1, 0, 0, 0], [0.6, -0.8, 0.01, 0]], dtype=np.float32
+    )
 
     assert quantise(vectors).tolist() == [
         [16, 16, -16, 16],
@@ -232,7 +237,9 @@ def test_any_sentence_transformer_folder_is_an_encoder(unreachable: Unreachable)
 def test_the_hashing_encoder_of_the_tests_keeps_the_protocol() -> None:
     """Equal words in any order give equal unit vectors, no words give zero, shared words make texts alike."""
     encoder: Encoder = HashingEncoder()
-    vectors = encoder.encode(["gempa guncang kota", "Kota guncang, gempa!", "gempa guncang desa", "harga cabai naik", "…"])
+    vectors = encoder.encode(
+        ["gempa guncang kota", "Kota guncang, gempa!", "gempa guncang desa", "harga cabai naik", "…"]
+    )
 
     np.testing.assert_array_equal(vectors[0], vectors[1])
     assert pytest.approx([1.0, 1.0, 1.0, 1.0, 0.0], abs=1e-6) == np.linalg.norm(vectors, axis=1).tolist()

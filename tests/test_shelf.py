@@ -62,7 +62,9 @@ def test_sparse_column_equals_a_list_of_dictionaries(steps: list[list[dict[int, 
 
 @unhurried
 @given(SPARSE_ROWS, st.data())
-def test_gathered_rows_equal_a_matrix_built_by_scipy(rows: list[dict[int, float]], data: st.DataObject) -> None:
+def test_gathered_rows_equal_a_matrix_built_by_scipy(
+    rows: list[dict[int, float]], data: st.DataObject
+) -> None:
     """Rows in any order and number, repeated or left out, are the compressed matrix of those very rows."""
     column = SparseColumn()
     vectors = [term_vector(weights) for weights in rows]
@@ -92,8 +94,8 @@ def test_the_largest_term_identity_fits() -> None:
     column.extend([np.array([0, TERM_BITS], dtype=np.int32)], [np.array([0.5, 1], dtype=np.float32)])
     matrix = column.gather(np.array([0, 0]))
 
-    assert {0: 0.5, TERM_BITS: 1.0} == rows_of(column, 1)[0]
-    assert [1.25, 1.25] == np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel().tolist()
+    assert rows_of(column, 1)[0] == {0: 0.5, TERM_BITS: 1.0}
+    assert np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel().tolist() == [1.25, 1.25]
 
 
 def test_shelf_gives_each_article_its_row() -> None:
@@ -105,11 +107,11 @@ def test_shelf_gives_each_article_its_row() -> None:
     assert shelf.extend([], [], []) == range(2, 2)
     assert shelf.extend(vectors[2:], [0, 0, 1e6], [3, 4, 5]) == range(2, 5)
     assert [[row, -row] for row in range(5)] == shelf.codes.values.tolist()
-    assert [1.5, -3.25, 0, 0, 1e6] == shelf.hours.values.tolist()
-    assert [2**62, -1, 3, 4, 5] == shelf.outlets.values.tolist()
+    assert shelf.hours.values.tolist() == [1.5, -3.25, 0, 0, 1e6]
+    assert shelf.outlets.values.tolist() == [2**62, -1, 3, 4, 5]
     assert [{row: 0.5} for row in range(5)] == rows_of(shelf.terms["lead"], 5)
-    assert [{7: 1.0}] * 5 == rows_of(shelf.terms["names"], 5)
-    assert [{}] * 5 == rows_of(shelf.terms["title"], 5)
+    assert rows_of(shelf.terms["names"], 5) == [{7: 1.0}] * 5
+    assert rows_of(shelf.terms["title"], 5) == [{}] * 5
 
 
 @pytest.mark.parametrize("length", [0, 1, 3, 4, 9])

@@ -15,7 +15,6 @@ from embeddings.encoder import BUNDLED
 from embeddings.shelf import Shelf
 from embeddings.similarity import FEATURES, PairModel, dense_cosine, likeness, pair_features
 from embeddings.terms import FIELDS
-from embeddings.text import term_id
 from embeddings.vectors import ArticleVectors, vectorise
 
 RARITY = np.array([0.25, 0.5, 1.0], dtype=np.float32)
@@ -47,7 +46,9 @@ def slow_cosine(left: ArticleVectors, right: ArticleVectors) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True)) / norm if norm else 0.0
 
 
-def slow_features(left: tuple[ArticleVectors, float, int], right: tuple[ArticleVectors, float, int]) -> dict[str, float]:
+def slow_features(
+    left: tuple[ArticleVectors, float, int], right: tuple[ArticleVectors, float, int]
+) -> dict[str, float]:
     """What the documentation of `pair_features` says, one pair, one dictionary."""
     shared = {}
     for name in FIELDS:
@@ -62,7 +63,8 @@ def slow_features(left: tuple[ArticleVectors, float, int], right: tuple[ArticleV
         "name_cosine": sum(shared["names"].values()),
         "shared_names": math.log(1 + len(shared["names"])),
         "key_name": max(
-            (math.sqrt(product) * float(RARITY[term % 3]) for term, product in shared["names"].items()), default=0.0
+            (math.sqrt(product) * float(RARITY[term % 3]) for term, product in shared["names"].items()),
+            default=0.0,
         ),
         "number_cosine": sum(shared["numbers"].values()),
         "number_conflict": float(all(figures) and not shared["numbers"]),
@@ -85,7 +87,9 @@ def test_features_equal_those_of_one_pair_at_a_time(
     features = pair_features(shelf, left, right)
 
     assert (len(pairs), len(FEATURES)) == features.shape
-    for (a, b), actual, first_look in zip(pairs, features.tolist(), likeness(shelf, left, right), strict=True):
+    for (a, b), actual, first_look in zip(
+        pairs, features.tolist(), likeness(shelf, left, right), strict=True
+    ):
         expected = slow_features(rows[a], rows[b])
         assert pytest.approx(expected, rel=1e-6, abs=1e-6) == dict(zip(FEATURES, actual, strict=True))
         assert pytest.approx(expected["lead_cosine"] + expected["dense_cosine"], abs=1e-6) == first_look
@@ -186,7 +190,8 @@ def test_a_model_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes", [{"features": ["lead_cosine", "colour"]}, {"weights": [1.0]}, {"features": [], "weights": [1.0]}]
+    "changes",
+    [{"features": ["lead_cosine", "colour"]}, {"weights": [1.0]}, {"features": [], "weights": [1.0]}],
 )
 def test_a_model_of_other_features_is_refused(tmp_path: Path, changes: dict[str, Any]) -> None:
     """A file with an unknown feature, or with more or fewer weights than features, is not loaded."""
@@ -210,4 +215,3 @@ def test_bundled_models_tell_like_from_unlike(file: str) -> None:
     probable, improbable = model.probability(np.array([list(alike.values()), list(unlike.values())])).tolist()
 
     assert (probable > 0.95, improbable < 0.01) == (True, True)
-    assert term_id(model.name) >= 0

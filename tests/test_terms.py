@@ -30,7 +30,9 @@ from embeddings.text import identities, term_id
 BACKGROUND = random_background()
 CALENDAR = ["senin", "ahad", "mei", "desember", "wit"]
 # Letters only: a digit would be a figure as well.
-WORDS = [start + chr(97 + n // 26) + chr(97 + n % 26) for n in range(400) for start in ("kata", "Nama", "KPK", "I")]
+WORDS = [
+    start + chr(97 + n // 26) + chr(97 + n % 26) for n in range(400) for start in ("kata", "Nama", "KPK", "I")
+]
 TOKENS = st.lists(st.sampled_from([*WORDS[:120], "Di", "KY"]), max_size=30)
 
 
@@ -63,7 +65,9 @@ def is_name(word: str) -> bool:
 
 @unhurried
 @given(
-    st.lists(st.integers(0, 30) | st.integers(BUCKETS, BUCKETS + 30) | st.integers(0, 2**31 - 1), max_size=40),
+    st.lists(
+        st.integers(0, 30) | st.integers(BUCKETS, BUCKETS + 30) | st.integers(0, 2**31 - 1), max_size=40
+    ),
     st.none() | st.integers(1, 12),
 )
 def test_vector_equals_tf_idf_worked_out_in_plain_python(ids: list[int], limit: int | None) -> None:
@@ -155,7 +159,9 @@ def test_rarity_is_idf_scaled_to_one() -> None:
 def test_bundled_background_knows_indonesian_news() -> None:
     """Function words weigh less than events; places and the unheard-of are names, weekdays are not."""
     background = Background.load(BUNDLED / "background.safetensors")
-    idf = {word: float(background.idf[term_id(word) % BUCKETS]) for word in ("yang", "di", "polisi", "tsunami")}
+    idf = {
+        word: float(background.idf[term_id(word) % BUCKETS]) for word in ("yang", "di", "polisi", "tsunami")
+    }
     names = identities(["Jakarta", "Prabowo", "Xyzzyplugh", "yang", "Senin", "Februari", "WIB"])
 
     assert sorted(idf, key=lambda word: idf[word])[2:] == ["polisi", "tsunami"]
@@ -173,5 +179,7 @@ def test_bundled_fields_have_unit_length(name: str) -> None:
         "CIANJUR - Gubernur Ridwan Kamil menyebut 162 orang meninggal dunia dan 326 luka-luka akibat gempa.",
     )[name]
 
-    assert pytest.approx(1.0, abs=1e-6) == math.sqrt(math.fsum(weight**2 for weight in vector.weights.tolist()))
+    assert pytest.approx(1.0, abs=1e-6) == math.sqrt(
+        math.fsum(weight**2 for weight in vector.weights.tolist())
+    )
     assert (np.diff(vector.ids) > 0).all()

@@ -13,7 +13,10 @@ from embeddings.vectors import ArticleVectors, DamagedVectorError, vectorise
 
 ENCODER, BACKGROUND = HashingEncoder(), random_background()
 ARTICLES = [
-    ("Gempa M 5,6 Guncang Cianjur", "CIANJUR - Sebanyak 162 orang tewas dan 326 orang luka-luka akibat gempa."),
+    (
+        "Gempa M 5,6 Guncang Cianjur",
+        "CIANJUR - Sebanyak 162 orang tewas dan 326 orang luka-luka akibat gempa.",
+    ),
     ("Harga Cabai Naik", "Harga cabai rawit di Pasar Senen naik menjadi Rp 90.000 per kilogram."),
     ("", ""),
     ("Gempa", ""),
@@ -62,7 +65,11 @@ def test_bytes_of_another_length_are_damaged(vectors: ArticleVectors, data: st.D
     more = data.draw(st.binary(min_size=1, max_size=9))
     other = data.draw(st.integers(0, 12).filter(lambda dimension: dimension != len(vectors.codes)))
 
-    for damaged, dimension in ((whole[:cut], len(vectors.codes)), (whole + more, len(vectors.codes)), (whole, other)):
+    for damaged, dimension in (
+        (whole[:cut], len(vectors.codes)),
+        (whole + more, len(vectors.codes)),
+        (whole, other),
+    ):
         with pytest.raises(DamagedVectorError):
             ArticleVectors.from_bytes(damaged, dimension)
 
@@ -88,7 +95,8 @@ def test_vectors_are_the_codes_and_fields_of_the_article() -> None:
     for (title, text), vectors in zip(ARTICLES, vectorise(ENCODER, BACKGROUND, ARTICLES), strict=True):
         fields = term_fields(BACKGROUND, title, text)
         rounded = {
-            name: TermVector(field.ids, np.float32(np.float16(field.weights))) for name, field in fields.items()
+            name: TermVector(field.ids, field.weights.astype(np.float16).astype(np.float32))
+            for name, field in fields.items()
         }
         codes = quantise(ENCODER.encode([encoder_text(title, text)]))[0]
 

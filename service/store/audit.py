@@ -23,7 +23,7 @@ def _wrong_counts(table: Any, group: Any) -> Select[Any]:
         select(
             group.label("id"),
             func.count().label("article_count"),
-            func.sum(_is_copy).label("copy_count"),
+            func.count(articles.c.copy_of).label("copy_count"),
             func.count(distinct(articles.c.publisher)).filter(~_is_copy).label("independent_source_count"),
             func.min(articles.c.published_us).label("first_published_us"),
             func.max(articles.c.published_us).label("last_published_us"),

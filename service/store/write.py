@@ -281,7 +281,7 @@ def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str],
         select(
             group.label("key"),
             func.count().label("article_count"),
-            func.sum(is_copy).label("copy_count"),
+            func.count(articles.c.copy_of).label("copy_count"),
             func.count(distinct(articles.c.publisher)).filter(~is_copy).label("independent_source_count"),
             func.count(distinct(articles.c.cluster_id)).label("cluster_count"),
             func.min(articles.c.published_us).label("first_published_us"),
