@@ -127,7 +127,9 @@ def read_sample(corpus: Path) -> list[dict[str, Any]]:
     """Return late articles of the corpus with a full time, for probing."""
     with gzip.open(corpus, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    full = [row for row in rows if row["published_at"] and "T" in row["published_at"] and len(row["text"]) > 400]
+    full = [
+        row for row in rows if row["published_at"] and "T" in row["published_at"] and len(row["text"]) > 400
+    ]
     return full[:: max(1, len(full) // PROBES)][:PROBES]
 
 
@@ -149,14 +151,22 @@ def run(corpus: Path, folder: Path) -> list[list[str]]:
     lost = len(acknowledged - set(after))
     again.process.terminate()
     again.process.wait()
-    check = subprocess.run(command("check", "--data", str(folder)), capture_output=True, check=False).returncode
+    check = subprocess.run(
+        command("check", "--data", str(folder)), capture_output=True, check=False
+    ).returncode
     cut_points = statistics.quantiles(seconds, n=100)
     return [
-        ["articles put in with `benang ingest`", f"{load['articles']:,} ({load['statuses'].get('rejected', 0)} refused)"],
+        [
+            "articles put in with `benang ingest`",
+            f"{load['articles']:,} ({load['statuses'].get('rejected', 0)} refused)",
+        ],
         ["decided and durable", f"{load['articles_per_second']:,.0f} articles/s"],
         ["start of the service on that store, until ready", f"{first_start:.1f} s"],
         ["resident memory of the service on that store", f"{memory:,.0f} MiB"],
-        ["one POST, median / 95th percentile", f"{cut_points[49] * 1000:.1f} / {cut_points[94] * 1000:.1f} ms"],
+        [
+            "one POST, median / 95th percentile",
+            f"{cut_points[49] * 1000:.1f} / {cut_points[94] * 1000:.1f} ms",
+        ],
         ["acknowledged before SIGKILL under load, then missing", f"{len(acknowledged):,}, {lost}"],
         ["answers that changed over SIGKILL and restart", f"{changed} of {len(before):,}"],
         ["`benang check` afterwards", "all in order" if check == 0 else f"exit status {check}"],
@@ -164,7 +174,9 @@ def run(corpus: Path, folder: Path) -> list[list[str]]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("corpus", type=Path)
     parser.add_argument("--publish", action="store_true")
     options = parser.parse_args()

@@ -52,7 +52,9 @@ def row(name: str, cut: float, report: Report) -> list[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("gold", type=Path, nargs="+")
     parser.add_argument("--cuts", type=float, nargs="*", default=[])
     parser.add_argument("--publish", action="store_true")

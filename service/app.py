@@ -56,6 +56,8 @@ def create_app(
         # Spans of FastAPI's own would carry query strings, its logs exception messages.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    if desk is not None:
+        _describe(metrics, desk)
     app.state.desk = desk
     app.state.metrics = metrics
     app.state.clock = clock
@@ -100,7 +102,7 @@ def _lifespan(settings: Settings, given: Desk | None, metrics: Metrics) -> Calla
             yield
             return
         desk = await anyio.to_thread.run_sync(lambda: RealDesk.open(settings, metrics))
-        metrics.describe_build(version=_version(), model=desk.model, store=desk.reader.dialect.name)
+        _describe(metrics, desk)
         app.state.desk = desk
         try:
             yield
@@ -109,6 +111,10 @@ def _lifespan(settings: Settings, given: Desk | None, metrics: Metrics) -> Calla
             await anyio.to_thread.run_sync(desk.close)
 
     return lifespan
+
+
+def _describe(metrics: Metrics, desk: Desk) -> None:
+    metrics.describe_build(version=_version(), model=desk.model, store=desk.reader.dialect.name)
 
 
 def _problem_schemas() -> dict[str, Any]:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+from pydantic import ValidationError
 
 from service import console
 from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 app = typer.Typer(
     name="benang",
@@ -209,26 +213,42 @@ def check(data: Data = None, as_json: Json = False) -> None:
 
 
 def _settings(**given: Any) -> Settings:
-    return Settings(**{name: value for name, value in given.items() if value is not None})
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        _fail(f"A setting cannot be used. {'; '.join(found)}. docs/operations.md lists them.")
 
 
 def _store_errors() -> tuple[type[Exception], ...]:
     from embeddings.encoder import ModelError  # noqa: PLC0415
     from service.desk import ModelMismatchError  # noqa: PLC0415  loads the model libraries
-    from service.store.engine import FolderInUseError  # noqa: PLC0415
+    from service.store.engine import StoreError  # noqa: PLC0415
 
-    return (FolderInUseError, ModelMismatchError, ModelError)
+    return (StoreError, ModelMismatchError, ModelError)
 
 
-def _reading(settings: Settings) -> Any:
+@contextmanager
+def _reading(settings: Settings) -> Iterator[Any]:
+    from service.errors import StoreUnavailable  # noqa: PLC0415
     from service.store.engine import FILE, reader_engine  # noqa: PLC0415
     from service.store.read import reading  # noqa: PLC0415
 
-    if not (settings.data / FILE).exists():
+    if not (settings.data / FILE).is_file():
         _fail(
             f"There is no store in {settings.data}. `benang ingest` or `benang serve` makes one; --data names it."
         )
-    return reading(reader_engine(settings.data))
+    engine = reader_engine(settings.data)
+    try:
+        with reading(engine) as connection:
+            yield connection
+    except StoreUnavailable:
+        _fail(
+            f"The store in {settings.data} cannot be read: it is damaged, or was not written by this version of benang. "
+            "Restore it from a backup."
+        )
+    finally:
+        engine.dispose()
 
 
 def _print_json(value: Any) -> None:

@@ -29,7 +29,14 @@ from service.ingest import Cuts, Models, Prepared, batches, ingest, prepare_vect
 from service.rebuild import rebuild
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import remove, write
-from service.store.engine import migrate, own_folder, reader_engine, schema_is_current, writer_engine
+from service.store.engine import (
+    checkpoint,
+    migrate,
+    own_folder,
+    reader_engine,
+    schema_is_current,
+    writer_engine,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -135,6 +142,8 @@ class Desk:
             raise
         for thread in desk._threads:
             thread.start()
+        metrics.writer_lock_held.set(1)
+        metrics.disk_free_bytes.set_function(lambda: shutil.disk_usage(settings.data).free)
         return desk
 
     # --- for callers, from any thread ---------------------------------------------------------------------------------
@@ -192,11 +201,9 @@ class Desk:
             thread.join()
         self.pages.close()
         self.reader.dispose()
-        with self._engine.connect() as connection:
-            connection.exec_driver_sql("COMMIT")  # a checkpoint cannot run inside the transaction we begin
-            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-            connection.exec_driver_sql("BEGIN")
+        checkpoint(self._engine)
         self._closing.close()
+        self.metrics.writer_lock_held.set(0)
 
     def __enter__(self) -> Self:
         return self

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from urllib.parse import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 BASE = "https://benang.example/problems/"
 MAX_ERRORS = 20
@@ -80,6 +80,19 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
     "storage_full": Problem(507, "Storage full", "There is no room to store more; reading goes on."),
 }
+
+_RULES = {
+    "missing": "missing",
+    "extra_forbidden": "unknown_field",
+    "string_too_long": "too_long",
+    "too_long": "too_long",
+    "string_too_short": "too_short",
+    "string_unicode": "surrogate",
+    "int_parsing_size": "out_of_range",
+    "greater_than_equal": "out_of_range",
+    "less_than_equal": "out_of_range",
+}
+_PLACES = {"body": "", "query": "/query", "path": "/path", "header": "/header"}
 
 RETRY_AFTER_S = {"queue_full": 1, "not_ready": 5, "store_unavailable": 2, "storage_full": 60}
 
@@ -222,6 +235,30 @@ def problem(
         "code": code,
         "errors": [asdict(error) for error in list(errors)[:MAX_ERRORS]],
     }
+
+
+def field_errors(found: Sequence[Mapping[str, Any]], prefix: str = "") -> list[FieldError]:
+    """Turn pydantic's errors into ours: places and rules, never the input."""
+    return [_field_error(error, prefix) for error in found[:MAX_ERRORS]]
+
+
+def _field_error(error: Mapping[str, Any], prefix: str) -> FieldError:
+    place = list(error["loc"])
+    start = _PLACES[place.pop(0)] if place and place[0] in _PLACES and not prefix else prefix
+    context = error.get("ctx") or {}
+    if "field" in context:
+        place.append(context["field"])
+    # A key of `metadata` that is refused stands as its own name and the word [key].
+    steps = [str(step).replace("~", "~0").replace("/", "~1") for step in place if step != "[key]"]
+    rule = str(error["type"])
+    code = rule if rule in FIELD_MESSAGES and rule not in _RULES else _RULES.get(rule, _other(rule))
+    limit = context.get("max_length")
+    message = f"At most {limit} are allowed." if code == "too_long" and isinstance(limit, int) else None
+    return FieldError.of(start + "".join(f"/{step}" for step in steps), code, message)
+
+
+def _other(rule: str) -> str:
+    return "wrong_type" if rule.endswith(("_type", "_parsing")) else "invalid"
 
 
 def _ascii(text: str, limit: int) -> str:

@@ -19,8 +19,7 @@ from embeddings.encoder import BUNDLED
 from embeddings.terms import Background, TermVector
 from embeddings.text import fingerprint, normalise
 from embeddings.vectors import assemble, stored_terms
-from service.api.problems import field_errors
-from service.errors import BenangError, QueueFull, code_of, errors_of
+from service.errors import BenangError, QueueFull, code_of, errors_of, field_errors
 from service.extract import PagePool
 from service.ingest import Prepared
 from service.prepare import prepare

@@ -298,7 +298,7 @@ def _settle_exact_copies(window: Window, drafts: Sequence[_Draft], model: str) -
 
 
 def _find_copy(
-    draft: _Draft, found: slice, candidates: _Candidates, texts: _Texts, cut: float
+    window: Window, draft: _Draft, found: slice, candidates: _Candidates, texts: _Texts, cut: float
 ) -> tuple[int, float] | None:
     """Return row and similarity of the article this one repeats, or None."""
     whole = candidates.features[found, _WHOLE]
@@ -306,6 +306,8 @@ def _find_copy(
         (whole >= MIN_COPY_COSINE)
         & (candidates.probability[found] >= cut)
         & (candidates.features[found, _CONFLICT] == 0)
+        # A round-up holds other reports' text without being their copy.
+        & ((window.flags[candidates.rows[found]] ^ window.flags[draft.row]) & STANDS_ALONE == 0)
     )
     order = np.lexsort((candidates.rows[found], -whole))
     best: tuple[int, float] | None = None
@@ -450,7 +452,7 @@ def _decide_clusters(
     for draft in drafts:
         assert draft.row is not None
         found = candidates.bounds[draft.row]
-        copied = _find_copy(draft, found, candidates, texts, cuts.event)
+        copied = _find_copy(window, draft, found, candidates, texts, cuts.event)
         if copied is not None:
             row, draft.similarity = copied
             draft.copy_of, publisher = texts.original(row)

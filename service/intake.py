@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,11 +73,21 @@ def find_files(paths: Iterable[str]) -> list[str]:
 
 
 def read_records(name: str) -> Iterator[Record]:
-    """Yield the articles of one file; a line that cannot be read is yielded with its error."""
+    """Yield the articles of one file; a line that cannot be read is yielded with its error.
+
+    Raises:
+        IntakeError: the file breaks off or is damaged.
+    """
     if name == "-":
         yield from _lines("stdin", sys.stdin.buffer)
         return
-    path = Path(name)
+    try:
+        yield from _read_file(name, Path(name))
+    except (OSError, EOFError, zlib.error) as error:
+        raise IntakeError(f"{name} cannot be read to its end: {error}. What came before is kept.") from error
+
+
+def _read_file(name: str, path: Path) -> Iterator[Record]:
     kind = _kind(path)
     if kind in PAGES:
         text = _open(path).read().decode("utf-8", "replace")

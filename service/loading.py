@@ -120,7 +120,12 @@ def _post(client: httpx.Client, part: Sequence[tuple[str, bytes]]) -> list[dict[
     body = gzip.compress(b"".join(line for _place, line in part), compresslevel=1)
     headers = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip"}
     for _ in range(MAX_TRIES):
-        answer = client.post("/v1/articles/bulk", content=body, headers=headers)
+        try:
+            answer = client.post("/v1/articles/bulk", content=body, headers=headers)
+        except httpx.TransportError as error:
+            raise ServiceRefusedError(
+                "The service stopped answering. What the bar had passed is stored; send the rest again."
+            ) from error
         if answer.status_code not in {429, 503}:
             break
         time.sleep(float(answer.headers.get("Retry-After", "1")))

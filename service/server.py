@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import signal
 import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -53,7 +54,7 @@ def run_server(settings: Settings) -> None:
         )
         host, port = listener.getsockname()[:2]
         with _announced(settings.data, f"http://{_in_url(host)}:{port}"):
-            uvicorn.Server(config).run(sockets=[listener])
+            _Server(config).run(sockets=[listener])
 
 
 def check_address(settings: Settings) -> None:
@@ -87,6 +88,22 @@ def running_service(folder: Path) -> str | None:
         if not file.exists():
             raise
     return str(json.loads(file.read_text(encoding="utf-8"))["url"])
+
+
+class _Server(uvicorn.Server):
+    """A server that returns after its shutdown, so that the desk can be closed."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on SIGINT and SIGTERM; uvicorn's own would raise the signal again and end the process."""
+        before = {
+            number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STATUSES = ("created", "unchanged", "revised", "rejected")
 RELATIONS = ("original", "exact_copy", "near_copy", "reprint")
-STAGES = ("extract", "clean", "encode", "search", "choose", "commit", "index")
+STAGES = ("extract", "encode", "search", "choose", "commit", "index")
 STORE_ERRORS = ("full", "io", "busy", "lost", "corrupt", "other")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"

@@ -5,8 +5,19 @@ import json
 import pytest
 
 from service import errors
-from service.api.problems import ProblemResponse, field_errors
-from service.errors import BASE, PROBLEMS, FieldError, Gone, NotReady, Refused, code_of, errors_of, problem
+from service.api.problems import ProblemResponse
+from service.errors import (
+    BASE,
+    PROBLEMS,
+    FieldError,
+    Gone,
+    NotReady,
+    Refused,
+    code_of,
+    errors_of,
+    field_errors,
+    problem,
+)
 
 
 def test_problem_has_the_fields_of_the_contract() -> None:

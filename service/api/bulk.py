@@ -14,9 +14,9 @@ from pydantic_core import from_json
 from service.answers import Bulk
 from service.api.articles import accepted
 from service.api.desk import Desk, OpenDesk, apart, settled
-from service.api.problems import field_errors, item_problem, malformed_at, problems
+from service.api.problems import item_problem, malformed_at, problems
 from service.api.strict import JSON, NDJSON
-from service.errors import BenangError, FieldError, Refused, code_of
+from service.errors import BenangError, FieldError, Refused, code_of, field_errors
 from service.model import Article
 from service.prepare import prepare
 from service.schemas import ArticleIn

@@ -10,14 +10,13 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from service.errors import (
-    FIELD_MESSAGES,
-    MAX_ERRORS,
     PROBLEMS,
     RETRY_AFTER_S,
     BenangError,
     FieldError,
     code_of,
     errors_of,
+    field_errors,
     problem,
 )
 
@@ -30,19 +29,7 @@ if TYPE_CHECKING:
 
 MEDIA_TYPE = "application/problem+json"
 
-_RULES = {
-    "missing": "missing",
-    "extra_forbidden": "unknown_field",
-    "string_too_long": "too_long",
-    "too_long": "too_long",
-    "string_too_short": "too_short",
-    "string_unicode": "surrogate",
-    "int_parsing_size": "out_of_range",
-    "greater_than_equal": "out_of_range",
-    "less_than_equal": "out_of_range",
-}
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 400: "malformed_json", 413: "body_too_large"}
-_PLACES = {"body": "", "query": "/query", "path": "/path", "header": "/header"}
 _POSITION = re.compile(r"line ([0-9]{1,9}) column ([0-9]{1,9})$")
 
 
@@ -64,30 +51,6 @@ class ProblemResponse(JSONResponse):
         wait = RETRY_AFTER_S.get(code)
         extra = {"Retry-After": str(wait)} if wait else {}
         super().__init__(content, status_code=content["status"], headers={**extra, **(headers or {})})
-
-
-def field_errors(found: Sequence[Mapping[str, Any]], prefix: str = "") -> list[FieldError]:
-    """Turn pydantic's errors into ours: places and rules, never the input."""
-    return [_field_error(error, prefix) for error in found[:MAX_ERRORS]]
-
-
-def _field_error(error: Mapping[str, Any], prefix: str) -> FieldError:
-    place = list(error["loc"])
-    start = _PLACES[place.pop(0)] if place and place[0] in _PLACES and not prefix else prefix
-    context = error.get("ctx") or {}
-    if "field" in context:
-        place.append(context["field"])
-    # A key of `metadata` that is refused stands as its own name and the word [key].
-    steps = [str(step).replace("~", "~0").replace("/", "~1") for step in place if step != "[key]"]
-    rule = str(error["type"])
-    code = rule if rule in FIELD_MESSAGES and rule not in _RULES else _RULES.get(rule, _other(rule))
-    limit = context.get("max_length")
-    message = f"At most {limit} are allowed." if code == "too_long" and isinstance(limit, int) else None
-    return FieldError.of(start + "".join(f"/{step}" for step in steps), code, message)
-
-
-def _other(rule: str) -> str:
-    return "wrong_type" if rule.endswith(("_type", "_parsing")) else "invalid"
 
 
 def malformed_at(error: ValueError) -> str:

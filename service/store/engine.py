@@ -12,7 +12,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.exc import DatabaseError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +25,11 @@ FILE = "benang.db"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class FolderInUseError(RuntimeError):
+class StoreError(RuntimeError):
+    """The data folder cannot be used; the message says why and what to do."""
+
+
+class FolderInUseError(StoreError):
     """Another process owns the data folder."""
 
 
@@ -33,9 +39,15 @@ def own_folder(folder: Path) -> Iterator[None]:
 
     Raises:
         FolderInUseError: another process owns it.
+        StoreError: it is no folder, or may not be written to.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(
+            f"{folder} cannot hold a store ({error.strerror}). Name another folder with --data."
+        ) from error
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -83,12 +95,30 @@ def _prepare(engine: Engine, *, begin: str, pragmas: dict[str, str | int]) -> No
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the schema to this version, in one transaction."""
+    """Bring the schema to this version, in one transaction.
+
+    Raises:
+        StoreError: the file is not a database of ours, or is damaged.
+    """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.begin() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+    try:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except (DatabaseError, CommandError) as error:
+        raise StoreError(
+            f"{engine.url.database} is damaged, or was not written by this version of benang. Restore it from a backup, "
+            "or name another folder with --data."
+        ) from error
+
+
+def checkpoint(engine: Engine) -> None:
+    """Move what the write-ahead log holds into the database file."""
+    with engine.connect() as connection:
+        connection.exec_driver_sql("COMMIT")  # a checkpoint cannot run inside the transaction begun for us
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.exec_driver_sql("BEGIN")
 
 
 def schema_is_current(engine: Engine) -> bool:

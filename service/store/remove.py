@@ -42,7 +42,7 @@ def remove_article(connection: Connection, article_id: str, now_us: int) -> Remo
     connection.execute(delete(articles).where(articles.c.seq == row["seq"]))
     new_head = _appoint_head(connection, row["cluster_id"]) if opened else None
     _drop_empty(connection, row["cluster_id"], row["story_id"], now_us)
-    refresh_counts(connection, [row["cluster_id"]], now_us)
+    refresh_counts(connection, [row["cluster_id"]], now_us, story_ids=[row["story_id"]])
     return Removal(heir, inherits, new_head)
 
 

@@ -262,16 +262,18 @@ def insert_vectors(connection: Connection, new: Sequence[NewVector]) -> None:
     )
 
 
-def refresh_counts(connection: Connection, cluster_ids: Iterable[str], now_us: int) -> None:
-    """Bring counts and spans of these clusters, and of their stories, in line with their members."""
+def refresh_counts(
+    connection: Connection, cluster_ids: Iterable[str], now_us: int, *, story_ids: Iterable[str] = ()
+) -> None:
+    """Bring counts and spans of these clusters, of their stories and of `story_ids` in line with their members."""
     ids = sorted(set(cluster_ids))
     for start in range(0, len(ids), CHUNK):
         part = ids[start : start + CHUNK]
         _refresh(connection, clusters, articles.c.cluster_id, part, now_us)
     touched = connection.execute(select(clusters.c.story_id).where(clusters.c.id.in_(ids)).distinct())
-    story_ids = sorted(touched.scalars())
-    for start in range(0, len(story_ids), CHUNK):
-        _refresh(connection, stories, clusters.c.story_id, story_ids[start : start + CHUNK], now_us)
+    told = sorted({*touched.scalars(), *story_ids})
+    for start in range(0, len(told), CHUNK):
+        _refresh(connection, stories, clusters.c.story_id, told[start : start + CHUNK], now_us)
 
 
 def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str], now_us: int) -> None:
