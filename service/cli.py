@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
@@ -79,6 +80,7 @@ def ingest(
     Works alone on the data folder, or through a running service that owns it. Fields the service does not know are
     kept as metadata. Sending a file twice changes nothing.
     """
+    _one_thread_a_library()
     from service.intake import IntakeError, find_files  # noqa: PLC0415
     from service.loading import ServiceRefusedError, load_alone, load_through  # noqa: PLC0415  loads the model libraries
     from service.server import running_service  # noqa: PLC0415
@@ -157,6 +159,7 @@ def evaluate(
 
     Each line holds external_id, url, source, title, text, published_at, cluster, story and copy_of.
     """
+    _one_thread_a_library()
     from service.evaluate import EvaluationError  # noqa: PLC0415
     from service.evaluate import evaluate as run  # noqa: PLC0415  loads the model libraries
     from service.gold import GoldError, read_gold  # noqa: PLC0415
@@ -210,6 +213,13 @@ def check(data: Data = None, as_json: Json = False) -> None:
         console.show_findings(findings)
     if any(not finding.ok for finding in findings):
         raise typer.Exit(1)
+
+
+def _one_thread_a_library() -> None:
+    """Keep numerical libraries from starting a thread a core: reading, encoding and deciding already share the cores."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 
 def _settings(**given: Any) -> Settings:

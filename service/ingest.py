@@ -25,7 +25,7 @@ from service.stories import across_time
 from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
     from sqlalchemy import Connection, Engine, RowMapping
@@ -155,11 +155,32 @@ def ingest(
 ) -> list[Outcome]:
     """Decide and store a batch without repeated identities, and answer in order.
 
-    Everything is written in one transaction; the index hears of it after the commit. When this raises, nothing is
-    stored and the window must be rebuilt.
+    Edits are decided apart from what stands beside them: an article must meet the text that was there when it came.
+    Each part is written in one transaction; the index hears of it after the commit. When this raises, nothing of the
+    part at hand is stored and the window must be rebuilt.
     """
+    outcomes: list[Outcome] = []
+    while len(outcomes) < len(batch):
+        rest = batch[len(outcomes) :]
+        outcomes += _decide_part(engine, window, models, cuts, rest, now_us=now_us, stage=stage)
+    return outcomes
+
+
+def _decide_part(
+    engine: Engine,
+    window: Window,
+    models: Models,
+    cuts: Cuts,
+    rest: Sequence[Prepared],
+    *,
+    now_us: int,
+    stage: Stage,
+) -> list[Outcome]:
+    """Decide and store the first articles of `rest`, at least one, that can be decided together."""
     with engine.begin() as connection:
-        known = _known(connection, batch)
+        known = _known(connection, rest)
+        batch = rest[: _length_of_part(rest, known)]
+        known = {position: row for position, row in known.items() if position < len(batch)}
         outcomes: dict[int, Outcome] = {}
         revised_rows: list[int] = []
         for position, row in known.items():
@@ -186,7 +207,8 @@ def ingest(
             connection,
             [write.NewVector(draft.id, draft.opens, draft.prepared.vectors.to_bytes()) for draft in compared],
         )
-        touched = [outcome.placement.cluster_id for outcome in (*created, *outcomes.values())]
+        revised = [outcome for outcome in outcomes.values() if outcome.status == "revised"]
+        touched = [outcome.placement.cluster_id for outcome in (*created, *revised)]
         write.refresh_counts(connection, touched, now_us)
     stage("commit")
     window.articles.add_dense(_rows(compared) + revised_rows)
@@ -228,11 +250,29 @@ def _known(connection: Connection, batch: Sequence[Prepared]) -> dict[int, RowMa
     return known
 
 
+def _length_of_part(rest: Sequence[Prepared], known: Mapping[int, RowMapping]) -> int:
+    """Return how many of the first articles are all edits, each of another article, or none of them an edit."""
+    first_is_edit = 0 in known and _is_edit(rest[0], known[0])
+    edited: set[str] = set()
+    for position, item in enumerate(rest):
+        row = known.get(position)
+        is_edit = row is not None and _is_edit(item, row)
+        if is_edit != first_is_edit or (row is not None and row["id"] in edited):
+            return position
+        if is_edit and row is not None:
+            edited.add(row["id"])
+    return len(rest)
+
+
+def _is_edit(item: Prepared, row: RowMapping) -> bool:
+    return bool(item.article.title != row["title"] or item.article.text != row["text"])
+
+
 def _again(
     connection: Connection, window: Window, item: Prepared, row: RowMapping
 ) -> tuple[Outcome, int | None]:
     """Answer for an article posted again; an edited one keeps its ID and place and gets a new revision."""
-    if item.article.title == row["title"] and item.article.text == row["text"]:
+    if not _is_edit(item, row):
         return write.outcome_of(row), None
     write.revise(connection, row, item.article, item.fingerprint)
     write.replace_vector(connection, row, item.vectors.to_bytes())

@@ -27,12 +27,13 @@ def _wrong_counts(table: Any, group: Any) -> Select[Any]:
             func.count(distinct(articles.c.publisher)).filter(~_is_copy).label("independent_source_count"),
             func.min(articles.c.published_us).label("first_published_us"),
             func.max(articles.c.published_us).label("last_published_us"),
+            func.count(distinct(articles.c.cluster_id)).label("cluster_count"),
         )
         .select_from(articles.join(clusters, clusters.c.id == articles.c.cluster_id))
         .group_by(group)
         .subquery()
     )
-    names = [column.name for column in counted.c if column.name != "id"]
+    names = [column.name for column in counted.c if column.name != "id" and column.name in table.c]
     differs = [table.c[name] != counted.c[name] for name in names]
     condition = counted.c.id.is_(None)
     for one in differs:

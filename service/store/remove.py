@@ -34,14 +34,19 @@ def remove_article(connection: Connection, article_id: str, now_us: int) -> Remo
         return None
     connection.execute(insert(tombstones).values(id=article_id, deleted_us=now_us))
     connection.execute(delete(revisions).where(revisions.c.article_id == article_id))
-    heir, inherits = _promote_copy(connection, row)
+    headline = connection.execute(
+        select(clusters.c.title).where(clusters.c.id == row["cluster_id"])
+    ).scalar_one()
     opened = connection.execute(
         select(vectors.c.opens_cluster).where(vectors.c.article_seq == row["seq"])
     ).scalar()
+    heir, inherits = _promote_copy(connection, row)
     connection.execute(delete(vectors).where(vectors.c.article_seq == row["seq"]))
     connection.execute(delete(articles).where(articles.c.seq == row["seq"]))
-    new_head = _appoint_head(connection, row["cluster_id"]) if opened else None
+    new_head = _appoint_head(connection, row["cluster_id"]) if opened and not inherits else None
     _drop_empty(connection, row["cluster_id"], row["story_id"], now_us)
+    if opened:
+        _retitle(connection, row["cluster_id"], row["story_id"], headline)
     refresh_counts(connection, [row["cluster_id"]], now_us, story_ids=[row["story_id"]])
     return Removal(heir, inherits, new_head)
 
@@ -73,7 +78,7 @@ def _promote_copy(connection: Connection, row: RowMapping) -> tuple[str | None, 
 
 def _appoint_head(connection: Connection, cluster_id: str) -> str | None:
     head = connection.execute(
-        select(articles.c.id, articles.c.seq, articles.c.title)
+        select(articles.c.id, articles.c.seq)
         .join(vectors, vectors.c.article_seq == articles.c.seq)
         .where(articles.c.cluster_id == cluster_id, articles.c.copy_of.is_(None))
         .order_by(articles.c.event_us, articles.c.seq)
@@ -81,8 +86,25 @@ def _appoint_head(connection: Connection, cluster_id: str) -> str | None:
     if head is None:
         return None
     connection.execute(update(vectors).where(vectors.c.article_seq == head.seq).values(opens_cluster=1))
-    connection.execute(update(clusters).where(clusters.c.id == cluster_id).values(title=head.title))
     return str(head.id)
+
+
+def _retitle(connection: Connection, cluster_id: str, story_id: str, headline: str) -> None:
+    """Take the deleted headline off its cluster and story: they show that of an article that is still there."""
+    title = connection.execute(
+        select(articles.c.title)
+        .join(vectors, vectors.c.article_seq == articles.c.seq)
+        .where(articles.c.cluster_id == cluster_id, vectors.c.opens_cluster == 1)
+    ).scalar()
+    if title is not None:
+        connection.execute(update(clusters).where(clusters.c.id == cluster_id).values(title=title))
+    first = connection.execute(
+        select(clusters.c.title).where(clusters.c.story_id == story_id).order_by(clusters.c.seq)
+    ).scalar()
+    if first is not None:
+        connection.execute(
+            update(stories).where(stories.c.id == story_id, stories.c.title == headline).values(title=first)
+        )
 
 
 def _drop_empty(connection: Connection, cluster_id: str, story_id: str, now_us: int) -> None:

@@ -325,6 +325,9 @@ def revise(connection: Connection, row: RowMapping, article: Article, fingerprin
     values = article_columns(article, fingerprint)
     for identity in ("external_id", "url_key", "url"):
         values[identity] = row[identity] if row[identity] is not None else values[identity]
+    owner = connection.execute(select(articles.c.id).where(articles.c.url_key == values["url_key"])).scalar()
+    if owner not in {None, row["id"]}:
+        values["url_key"] = None  # the address an edit brings may be another article's already
     values["revision"] = row["revision"] + 1
     if row["relation"] == "exact_copy":
         values["relation"] = "near_copy"
