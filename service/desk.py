@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from embeddings.encoder import BUNDLED, SentenceEncoder
 from embeddings.similarity import PairModel
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from service.window import Window
 
 MIN_DISK_FREE = 64 * 2**20
+RETRY_S = 1.0
 _SQLITE_FULL = 13
 _SQLITE_IOERR_WRITE = 778
 
@@ -155,17 +156,11 @@ class Desk:
             QueueFull: too many requests wait.
             NotReady: the desk is closing.
         """
-        self._enter()
-        future: Future[list[Outcome]] = Future()
-        self._to_encode.put((list(articles), future))
-        return future
+        return self._accept(self._to_encode, lambda future: (list(articles), future))
 
     def submit_prepared(self, prepared: Sequence[Prepared]) -> Future[list[Outcome]]:
         """Queue articles whose vectors are computed already (see `submit`)."""
-        self._enter()
-        future: Future[list[Outcome]] = Future()
-        self._to_write.put(_Job(future, prepared=list(prepared)))
-        return future
+        return self._accept(self._to_write, lambda future: _Job(future, prepared=list(prepared)))
 
     def delete(self, article_id: str) -> Future[bool]:
         """Queue the removal of an article; the future says whether there was one."""
@@ -218,7 +213,10 @@ class Desk:
 
     # --- admission ----------------------------------------------------------------------------------------------------
 
-    def _enter(self) -> None:
+    def _accept(self, line: queue.Queue[Any], work: Callable[[Future[Any]], Any]) -> Future[Any]:
+        """Put work into a queue, under the lock that closing takes: nothing accepted stands behind the queue's end."""
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # a caller may stop waiting, but not take back what was accepted
         with self._pending_lock:
             if not self._open:
                 raise NotReady("writer_alive")
@@ -226,6 +224,8 @@ class Desk:
                 raise QueueFull
             self._pending += 1
             self.metrics.queue_length.set(self._pending)
+            line.put(work(future))
+        return future
 
     def _leave(self) -> None:
         with self._pending_lock:
@@ -233,10 +233,7 @@ class Desk:
             self.metrics.queue_length.set(self._pending)
 
     def _call(self, call: Callable[[], Any]) -> Future[Any]:
-        self._enter()
-        future: Future[Any] = Future()
-        self._to_write.put(_Job(future, call=call))
-        return future
+        return self._accept(self._to_write, lambda future: _Job(future, call=call))
 
     # --- the encoder thread -------------------------------------------------------------------------------------------
 
@@ -259,7 +256,7 @@ class Desk:
     def _write_loop(self) -> None:
         waiting: deque[_Job] = deque()
         while True:
-            job = waiting.popleft() if waiting else self._to_write.get()
+            job = waiting.popleft() if waiting else self._next_job()
             if job is None:
                 return
             if job.call is not None:
@@ -286,6 +283,19 @@ class Desk:
                 for rest in waiting:
                     self._run(rest)
                 return
+
+    def _next_job(self) -> _Job | None:
+        """Wait for work; an idle desk that has lost its window makes it anew, so that it is ready before it is asked."""
+        while self._window is None:
+            with contextlib.suppress(queue.Empty):
+                return self._to_write.get_nowait()
+            try:
+                self._live()
+            except Exception as error:  # noqa: BLE001  the store still fails; the next try may not
+                log.warning("rebuild_failed", error=type(error).__name__)
+                with contextlib.suppress(queue.Empty):
+                    return self._to_write.get(timeout=RETRY_S)
+        return self._to_write.get()
 
     def _run(self, job: _Job) -> None:
         assert job.call is not None
@@ -369,6 +379,12 @@ class Desk:
         window = self._live()
         with self._engine.begin() as connection:
             removal = remove.remove_article(connection, article_id, time.time_ns() // 1000)
+            if removal is not None and removal.heir is not None and removal.inherits_vectors:
+                # The original may have been edited since it was copied: an heir is compared by its own words.
+                heir = write.find_article(connection, removal.heir)
+                assert heir is not None
+                (prepared,) = prepare_vectors(self.models, [write.outcome_of(heir).article])
+                write.replace_vector(connection, heir, prepared.vectors.to_bytes())
         if removal is None:
             return False
         row = window.row_of(article_id)
@@ -386,7 +402,8 @@ class Desk:
         if self._window is None:
             return
         self.metrics.index_vectors.set(len(self._window.articles))
-        with self.reader.connect() as connection:
+        # A figure for the operator must not stop the writer.
+        with contextlib.suppress(SQLAlchemyError), self.reader.connect() as connection:
             self.metrics.database_vectors.set(write.count_vectors(connection))
 
     def _stage_clock(self) -> Callable[[str], None]:

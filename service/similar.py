@@ -39,6 +39,14 @@ class Neighbour:
     relation: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The article whose neighbours are wanted, and what makes its text the same as another's."""
+
+    article: Article
+    fingerprint: bytes
+
+
 def neighbours_of_text(
     engine: Engine, window: Window, models: Models, article: Article, limit: int
 ) -> list[Neighbour]:
@@ -50,7 +58,7 @@ def neighbours_of_text(
     )
     (row,) = window.shelve([entry])
     try:
-        return _neighbours(engine, window, models, row, article.text, article.publisher, limit)
+        return _neighbours(engine, window, models, row, _Asked(article, prepared.fingerprint), limit)
     finally:
         window.unshelve(length)
 
@@ -68,11 +76,11 @@ def neighbours_of_article(
     if row is None:  # an exact copy stands on no shelf of its own
         found = neighbours_of_text(engine, window, models, article, limit + 1)
         return [neighbour for neighbour in found if neighbour.id != article_id][:limit]
-    return _neighbours(engine, window, models, row, article.text, article.publisher, limit)
+    return _neighbours(engine, window, models, row, _Asked(article, stored["fingerprint"]), limit)
 
 
 def _neighbours(
-    engine: Engine, window: Window, models: Models, row: int, text: str, publisher: str, limit: int
+    engine: Engine, window: Window, models: Models, row: int, asked: _Asked, limit: int
 ) -> list[Neighbour]:
     (dense,), (terms,) = window.articles.by_dense([row]), window.articles.by_terms([row])
     rows = np.union1d(dense, terms).astype(np.intp)
@@ -80,11 +88,11 @@ def _neighbours(
     probability = models.event.probability(features)
     best = np.lexsort((rows, -features[:, _LEAD], -probability))[:limit]
     ids = [window.article_id(int(rows[place])) for place in best]
-    own = text_shingles(text)
+    own = text_shingles(asked.article.text)
     with engine.connect() as connection:
         stored = {name: write.find_article(connection, name) for name in ids}
     return [
-        _neighbour(stored[name], features[place], float(probability[place]), own, publisher)
+        _neighbour(stored[name], features[place], float(probability[place]), own, asked)
         for name, place in zip(ids, best, strict=True)
         if stored[name] is not None
     ]
@@ -95,7 +103,7 @@ def _neighbour(
     features: npt.NDArray[np.float64],
     probability: float,
     own: npt.NDArray[np.uint64],
-    publisher: str,
+    asked: _Asked,
 ) -> Neighbour:
     assert stored is not None
     copy = near_copy(own, text_shingles(stored["text"]))
@@ -109,5 +117,8 @@ def _neighbour(
         story_id=stored["story_id"],
         relation="original"
         if copy is None
-        else relation(exact=copy.similarity == 1.0, same_publisher=publisher == stored["publisher"]),
+        else relation(
+            exact=asked.fingerprint == stored["fingerprint"],
+            same_publisher=asked.article.publisher == stored["publisher"],
+        ),
     )

@@ -111,7 +111,7 @@ def test_support_at_the_cut_joins_and_below_it_opens() -> None:
 
 def test_nobody_speaks() -> None:
     """Without candidates a group is opened."""
-    assert Choice(None, 0.0, None, None) == choose([], {}.__getitem__, event_rule(0.33))
+    assert Choice(None, 0.0, None, None) == choose([], lambda _group: 1, event_rule(0.33))
 
 
 def test_equal_support_goes_to_the_older_group() -> None:

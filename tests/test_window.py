@@ -17,11 +17,10 @@ from hypothesis import strategies as st
 from wire import FIRE, FLOOD, START, Room, article, look_alikes, models, room
 
 from service.ingest import prepare_vectors
-from service.model import Article
 from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry, Window
 
 if TYPE_CHECKING:
-    from service.model import Outcome
+    from service.model import Article, Outcome
 
 
 def shown(window: Window) -> list[dict[str, Any]]:

@@ -58,6 +58,14 @@ FLOOD = (
 )
 
 
+FIRE_RETOLD = (
+    "Puluhan kios pedagang sayur di Pasar Rengasdengkul, Wanasegara, habis terbakar Senin dini hari. Sembilan mobil "
+    "pemadam dikerahkan, ujar Darmo Susanto yang memimpin regu. Kobaran diduga berasal dari gudang plastik. Pedagang "
+    "kini menempati lapangan kecamatan yang disiapkan pemerintah kabupaten, sedangkan polisi memanggil pemilik gudang. "
+    "Kerugian pasar itu miliaran rupiah dan tidak ada korban jiwa."
+)
+
+
 @functools.cache
 def models(dimension: int = 64) -> Models:
     """The bundled background and pair models beside an encoder that needs no model."""
@@ -286,16 +294,18 @@ class Room:
         settings = Settings()
         self.models = models(dimension)
         self.cuts = Cuts(settings.cut, settings.story_cut)
-        self.days = {
-            "window_days": settings.window_days,
-            "story_horizon_days": settings.story_horizon_days,
-        }
+        self.settings = settings
         self.engine = writer_engine(folder)
         migrate(self.engine)
         self.window = self.rebuilt()
 
     def rebuilt(self) -> Window:
-        return rebuild(self.engine, self.models, **self.days)
+        return rebuild(
+            self.engine,
+            self.models,
+            window_days=self.settings.window_days,
+            story_horizon_days=self.settings.story_horizon_days,
+        )
 
     def post(self, *articles: Article, size: int = 256, now_us: int = NOW_US) -> list[Outcome]:
         """Decide `articles` as the desk does: in runs without repeated identities."""
