@@ -14,10 +14,10 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c
 # The model lies in the package: nothing here may wait for a network.
 OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
-.PHONY: help install serve demo test test-slow check clean
+.PHONY: help install serve demo test test-slow check benchmark-quality benchmark-ingest clean
 
 help: ## List the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 
 install: $(STAMP) ## Make .venv with the locked dependencies; nothing to do while they are unchanged
 
@@ -46,6 +46,12 @@ check: $(STAMP) ## Lint, formatting and types
 	$(RUN) -m ruff check .
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
+
+benchmark-quality: $(STAMP) ## Score labelled news: make benchmark-quality GOLD="a.ndjson.gz b.ndjson.gz"
+	$(OFFLINE) $(RUN) -m benchmarks.quality $(GOLD) $(ARGS)
+
+benchmark-ingest: $(STAMP) ## Measure speed and durability: make benchmark-ingest CORPUS=articles.ndjson.gz
+	$(OFFLINE) $(RUN) -m benchmarks.ingest $(CORPUS) $(ARGS)
 
 clean: ## Remove what builds and tools left; .venv and data stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

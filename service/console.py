@@ -140,13 +140,9 @@ def show_stories(items: Sequence[dict[str, Any]]) -> None:
         _out.print("No stories yet.")
         return
     table = Table(box=None, pad_edge=False)
-    for name, justify in (
-        ("story", "left"),
-        ("events", "right"),
-        ("articles", "right"),
-        ("sources", "right"),
-    ):
-        table.add_column(name, justify=justify)  # type: ignore[arg-type]
+    table.add_column("story", no_wrap=True, min_width=30)
+    for name in ("events", "articles", "sources"):
+        table.add_column(name, justify="right")
     table.add_column("last", no_wrap=True)
     table.add_column("title", overflow="fold")
     for item in items:

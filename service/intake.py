@@ -90,10 +90,10 @@ def read_records(name: str) -> Iterator[Record]:
 def _read_file(name: str, path: Path) -> Iterator[Record]:
     kind = _kind(path)
     if kind in PAGES:
-        text = _open(path).read().decode("utf-8", "replace")
+        text = _read(path).decode("utf-8", "replace")
         yield Record(name, {PAGES[kind]: text})
     elif kind == ".json":
-        yield from _json(name, _open(path).read())
+        yield from _json(name, _read(path))
     else:
         with _open(path) as lines:
             yield from _lines(name, lines)
@@ -111,6 +111,11 @@ def _kind(path: Path) -> str:
 
 def _open(path: Path) -> IO[bytes]:
     return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+
+
+def _read(path: Path) -> bytes:
+    with _open(path) as file:
+        return file.read()
 
 
 def _lines(name: str, lines: Iterable[bytes]) -> Iterator[Record]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import gzip
 import json
 import time
@@ -27,6 +28,7 @@ MAX_ITEMS = 500
 MAX_BYTES = 8 * 2**20
 """Inflated bytes of one bulk body; gzip keeps it well under what the service takes on the wire."""
 MAX_TRIES = 20
+GC_THRESHOLD = 200_000
 TIMEOUT_S = 120.0
 
 
@@ -67,6 +69,9 @@ def load_alone(settings: Settings, files: Sequence[str], *, workers: int, quiet:
     """
     with console.waiting("Opening the store and the model", quiet=quiet):
         desk = Desk.open(settings, Metrics())
+    # Nothing on the road is cyclic; looking for cycles among millions of live objects costs an eighth of the time.
+    gc.freeze()
+    gc.set_threshold(GC_THRESHOLD)
     with desk, console.files_bar(files, count_bytes(files), quiet=quiet) as bar:
         start = time.perf_counter()
 

@@ -59,7 +59,8 @@ def prepare(
     _check_given_time(item, now + tolerance)
     page = _extract(item, pages)
     title = _storable(clean_title(item.title) if item.title and item.text is None else page.title)
-    text = _storable(page.text)
+    # A body that is all furniture to the cleaner is better kept as it came than lost.
+    text = _storable(page.text if page.text.strip() else item.text or "")
     source = _storable(page.source or default_source or "")[:MAX_NAME]
     _check_found(item, title, text, source)
     published = _published(item, page, now, now + tolerance)
