@@ -1,0 +1,134 @@
+"""Files into a desk through real worker processes: the same decisions as one article after the other."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from wire import groups, models
+
+from service import feed as feed_module
+from service.demo.show import read_articles
+from service.desk import Desk
+from service.extract import PagePool
+from service.feed import Rejected, Tally, feed
+from service.intake import Record, find_files, read_records
+from service.model import Outcome
+from service.prepare import prepare
+from service.schemas import ArticleIn
+from service.settings import Settings
+from service.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from wire import Groups
+
+BAD: list[tuple[dict[str, Any], str, str]] = [
+    ({"title": "Tanpa isi", "url": "https://contoh.example/x"}, "invalid", ": Send exactly one"),
+    ({"title": "T", "text": "Isi", "source": "s"}, "invalid", "/url: Send `url` or `external_id`"),
+    ({"title": "T", "text": "Isi", "url": "ftp://contoh.example"}, "invalid", "/url: Send a full http"),
+    (
+        {"title": "T", "text": "Isi", "url": "https://contoh.example/y", "published_at": "2099-01-01"},
+        "invalid",
+        "/published_at: The time lies in the future.",
+    ),
+    ({"page": "…"}, "invalid", "/title"),
+    ({"html": "<a>" * 30_000, "url": "https://contoh.example/z"}, "page_too_complex", ""),
+]
+
+
+def desk_on(folder: Path, **changes: Any) -> Desk:
+    return Desk.open(Settings(data=folder, **changes), Metrics(), models=models())
+
+
+def one_by_one(folder: Path, bodies: Sequence[dict[str, Any]]) -> Groups:
+    """What the desk decides when each article is posted and awaited alone."""
+    with desk_on(folder) as desk, PagePool() as pages:
+        for body in bodies:
+            now = datetime.now(tz=UTC)
+            item = prepare(ArticleIn.model_validate(body), now=now, future_tolerance_s=600, pages=pages)
+            desk.submit([item]).result(30)
+        return groups(desk.reader)
+
+
+@pytest.fixture
+def mixed() -> list[Record]:
+    """The demo with bad records among it, one of them no JSON at all."""
+    records = [Record(f"demo:{number}", body) for number, body in enumerate(read_articles())]
+    for number, (body, _code, _error) in enumerate(BAD):
+        records.insert(number * 9 + 3, Record(f"bad:{number}", body))
+    records.insert(20, Record("bad:line", None, "not JSON"))
+    return records
+
+
+@pytest.mark.parametrize(("workers", "queue_size"), [(1, 64), (2, 1)])
+def test_feeding_equals_posting_one_by_one(
+    tmp_path: Path, mixed: list[Record], monkeypatch: pytest.MonkeyPatch, workers: int, queue_size: int
+) -> None:
+    """Groups, statuses and order are those of single posts; each bad record is told by place, code and field."""
+    monkeypatch.setattr(feed_module, "CHUNK", 10)
+    heard: list[tuple[Record, Outcome | Rejected]] = []
+
+    def listen(records: list[Record], results: list[Outcome | Rejected]) -> None:
+        heard.extend(zip(records, results, strict=True))
+
+    with desk_on(tmp_path / "fed", queue_size=queue_size) as desk:
+        tally = feed(desk, mixed, workers=workers, on_chunk=listen)
+        found = groups(desk.reader)
+        told = desk.metrics.render().decode()
+
+    assert one_by_one(tmp_path / "posted", read_articles()) == found
+    assert [record.place for record in mixed] == [record.place for record, _result in heard]
+    for record, result in heard:
+        if isinstance(result, Outcome):
+            assert record.fields is not None
+            assert record.fields["external_id"] == result.article.external_id
+    outcomes = [result for _record, result in heard if isinstance(result, Outcome)]
+    assert {"created": 64, "rejected": len(BAD) + 1} == tally.statuses
+    assert Counter(outcome.placement.relation for outcome in outcomes) == tally.relations
+    assert len(found.clusters) == tally.clusters_opened
+    assert [result for _record, result in heard if isinstance(result, Rejected)] == tally.rejected
+    expected = {f"bad:{number}": (code, error) for number, (_body, code, error) in enumerate(BAD)}
+    expected["bad:line"] = ("malformed_json", "not JSON")
+    for rejected in tally.rejected:
+        code, error = expected.pop(rejected.place)
+        assert code == rejected.code
+        assert not error or any(one.startswith(error) for one in rejected.errors), rejected
+    assert expected == {}
+    assert f'benang_rejected_total{{reason="invalid"}} {len(BAD) - 1}.0' in told
+
+
+def test_a_file_twice_changes_nothing(tmp_path: Path) -> None:
+    """P4: feeding a file again, or a folder that holds it, leaves every article unchanged."""
+    lines = [json.dumps(body | {"ruang": "uji"}) for body in read_articles()]
+    (tmp_path / "a.ndjson").write_text("\n".join(lines), encoding="utf-8")
+    tallies = []
+    with desk_on(tmp_path / "data") as desk:
+        for paths in ([str(tmp_path / "a.ndjson")], [str(tmp_path)]):
+            records = [record for name in find_files(paths) for record in read_records(name)]
+            tallies.append(feed(desk, records))
+            found = groups(desk.reader)
+
+    assert [Counter(created=64), Counter(unchanged=64)] == [tally.statuses for tally in tallies]
+    assert one_by_one(tmp_path / "posted", read_articles()) == found
+
+
+def test_nothing_to_feed(tmp_path: Path) -> None:
+    """No records, no result."""
+    with desk_on(tmp_path) as desk:
+        assert Tally() == feed(desk, [])
+
+
+def test_the_tally_keeps_a_thousand_refusals() -> None:
+    """All are counted; the first thousand are kept with their places."""
+    tally = Tally()
+    for number in range(1005):
+        tally.refuse(Rejected(f"p{number}", "invalid", ()))
+
+    assert tally.statuses["rejected"] == 1005
+    assert [one.place for one in tally.rejected] == [f"p{number}" for number in range(1000)]
