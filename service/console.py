@@ -65,12 +65,12 @@ def bar(message: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[
 
 
 class FilesBar:
-    """Progress over files whose number of articles is not known before they are read."""
+    """Progress over files; their number of articles is set right once they are read."""
 
-    def __init__(self, progress: Progress, names: Sequence[str]) -> None:
+    def __init__(self, progress: Progress, names: Sequence[str], total: int | None) -> None:
         self._progress = progress
         self._names = list(names)
-        self._task = progress.add_task("Reading", total=None, rate="")
+        self._task = progress.add_task("Reading", total=total, rate="")
         self._articles = 0
         self._read = 0
         self._done = False
@@ -93,7 +93,7 @@ class FilesBar:
 
 
 @contextmanager
-def files_bar(names: Sequence[str], _total_bytes: int, *, quiet: bool = False) -> Iterator[FilesBar]:
+def files_bar(names: Sequence[str], total: int | None, *, quiet: bool = False) -> Iterator[FilesBar]:
     """Show how many articles of the files are decided and durable."""
     columns = (
         SpinnerColumn(),
@@ -105,7 +105,7 @@ def files_bar(names: Sequence[str], _total_bytes: int, *, quiet: bool = False) -
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=_err, disable=quiet) as progress:
-        yield FilesBar(progress, names)
+        yield FilesBar(progress, names, total)
 
 
 def show_load(load: Load) -> None:

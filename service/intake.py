@@ -99,9 +99,21 @@ def _read_file(name: str, path: Path) -> Iterator[Record]:
             yield from _lines(name, lines)
 
 
-def count_bytes(names: Iterable[str]) -> int:
-    """Return the size of the files on disk, for a progress bar; standard input counts nothing."""
-    return sum(Path(name).stat().st_size for name in names if name != "-")
+def count_records(names: Iterable[str]) -> int | None:
+    """Return about how many articles the files hold, for a progress bar; None where that is not known before reading."""
+    total = 0
+    for name in names:
+        if name == "-" or _kind(Path(name)) == ".json":
+            return None
+        if _kind(Path(name)) in PAGES:
+            total += 1
+            continue
+        try:
+            with _open(Path(name)) as lines:
+                total += sum(piece.count(b"\n") for piece in iter(lambda: lines.read(1 << 20), b""))
+        except (OSError, EOFError, zlib.error):
+            return None  # reading it for good says what is wrong
+    return total
 
 
 def _kind(path: Path) -> str:

@@ -15,7 +15,7 @@ import httpx
 from service import console
 from service.desk import Desk
 from service.feed import Rejected, Tally, feed
-from service.intake import Record, count_bytes, read_records
+from service.intake import Record, count_records, read_records
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def load_alone(settings: Settings, files: Sequence[str], *, workers: int, quiet:
     # Nothing on the road is cyclic; looking for cycles among millions of live objects costs an eighth of the time.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    with desk, console.files_bar(files, count_bytes(files), quiet=quiet) as bar:
+    with desk, console.files_bar(files, count_records(files), quiet=quiet) as bar:
         start = time.perf_counter()
 
         def passed(records: list[Record], _results: list[Outcome | Rejected]) -> None:
@@ -93,7 +93,7 @@ def load_through(url: str, files: Sequence[str], *, quiet: bool) -> Load:
     start = time.perf_counter()
     with (
         httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client,
-        console.files_bar(files, count_bytes(files), quiet=quiet) as bar,
+        console.files_bar(files, count_records(files), quiet=quiet) as bar,
     ):
         records = chain.from_iterable(bar.reading(name, read_records(name)) for name in files)
         for part in _bodies(records, tally):

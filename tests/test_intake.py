@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.intake import FIELDS, IntakeError, Record, count_bytes, find_files, read_records
+from service.intake import FIELDS, IntakeError, Record, count_records, find_files, read_records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -53,9 +53,9 @@ def test_folders_are_opened_in_order(tmp_path: Path) -> None:
 
 
 def test_standard_input_stays_a_name() -> None:
-    """A dash is no file, and counts no bytes."""
+    """A dash is no file, and what it holds is not known before it is read."""
     assert find_files(["-"]) == ["-"]
-    assert count_bytes(["-"]) == 0
+    assert count_records(["-"]) is None
 
 
 @pytest.mark.parametrize("name", ["nowhere.ndjson", "picture.png"])
@@ -197,3 +197,17 @@ def test_a_damaged_archive_is_named(tmp_path: Path) -> None:
 
     assert len(records) > 0
     assert [Record(f"{lines}:{number + 1}", items[number]) for number in range(len(records))] == records
+
+
+def test_records_are_counted_before_they_are_read(tmp_path: Path) -> None:
+    """The bar's total: lines of NDJSON, packed or not, one a page; unknown for stdin, JSON and damaged files."""
+    (tmp_path / "a.ndjson").write_bytes(b"{}\n" * 7)
+    (tmp_path / "b.ndjson.gz").write_bytes(gzip.compress(b"{}\n" * 5))
+    (tmp_path / "c.html").write_text("<p>", encoding="utf-8")
+    (tmp_path / "d.json").write_text("[]", encoding="utf-8")
+    (tmp_path / "e.ndjson.gz").write_bytes(gzip.compress(b"{}\n" * 5)[:-9])
+    names = {file.name: str(file) for file in tmp_path.iterdir()}
+
+    assert count_records([names["a.ndjson"], names["b.ndjson.gz"], names["c.html"]]) == 13
+    assert count_records([names["a.ndjson"], names["d.json"]]) is None
+    assert count_records([names["a.ndjson"], names["e.ndjson.gz"]]) is None
