@@ -135,24 +135,22 @@ def show_load(load: Load) -> None:
 
 
 def show_stories(items: Sequence[dict[str, Any]]) -> None:
-    """Show a list of stories."""
+    """Show a list of stories, each with its ID under its title."""
     if not items:
         _out.print("No stories yet.")
         return
     table = Table(box=None, pad_edge=False)
-    table.add_column("story", no_wrap=True, min_width=30)
+    table.add_column("last", no_wrap=True)
     for name in ("events", "articles", "sources"):
         table.add_column(name, justify="right")
-    table.add_column("last", no_wrap=True)
-    table.add_column("title", overflow="fold")
+    table.add_column("story", overflow="fold", min_width=30)
     for item in items:
         table.add_row(
-            Text(item["id"], style="cyan", no_wrap=True),
+            item["last_published_at"][:10],
             str(item["cluster_count"]),
             str(item["article_count"]),
             str(item["independent_source_count"]),
-            item["last_published_at"][:10],
-            plain(item["title"]),
+            plain(item["title"]) + Text(f"\n{item['id']}", style="cyan"),
         )
     _out.print(table)
 
