@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ulid import ULID
 
-from embeddings.similarity import FEATURES, likeness, pair_features
+from embeddings.similarity import FEATURES
 from embeddings.text import fingerprint, normalise
 from embeddings.vectors import ArticleVectors, vectorise
 from service.assign import Choice, Voice, choose, event_rule, story_rule
+from service.candidates import Candidates, event_candidates, evidence_of, story_candidates
 from service.copies import near_copy, relation, text_shingles
 from service.model import ID_PREFIXES, Article, Outcome, Placement, Reason
 from service.store import write
-from service.stories import across_time
 from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry
 
 if TYPE_CHECKING:
@@ -31,9 +31,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
 
     from embeddings.encoder import Encoder
-    from embeddings.index import NeighbourIndex
-    from embeddings.shelf import Rows
-    from embeddings.similarity import Floats, PairModel
+    from embeddings.similarity import PairModel
     from embeddings.terms import Background
     from service.window import Window
 
@@ -41,15 +39,8 @@ ALONE_LABELS = frozenset({"roundup", "live"})
 ONE_DAY_LABELS = frozenset({"schedule", "price"})
 MIN_COPY_COSINE = 0.5
 MAX_COPY_CHECKS = 4
-MIN_EVENT_LIKENESS = 0.7
-MIN_STORY_LIKENESS = 0.45
-"""Lead cosine plus dense cosine below which a pair is not compared further."""
-MIN_VOICE = 0.05
-"""Candidates less likely than this are not heard: they could not carry a decision."""
 _WHOLE = FEATURES.index("whole_cosine")
 _CONFLICT = FEATURES.index("number_conflict")
-_KEY_NAME = FEATURES.index("key_name")
-_LOG_DAYS = FEATURES.index("log_days")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,16 +94,6 @@ class _Draft:
     story_reason: Reason | None = None
     cluster_id: str = ""
     story_id: str = ""
-
-
-@dataclass(slots=True)
-class _Candidates:
-    """The candidate pairs of a batch: for each row a slice of these parallel arrays."""
-
-    rows: Rows
-    features: Floats
-    probability: Floats
-    bounds: dict[int, slice] = field(default_factory=dict)
 
 
 Stage = Callable[[str], None]
@@ -194,7 +175,7 @@ def _decide_part(
         _mark_exact_copies(connection, drafts)
         compared = [draft for draft in drafts if not draft.exact]
         _shelve(window, compared)
-        candidates = _event_candidates(window, models.event, _rows(compared))
+        candidates = event_candidates(window, models.event, _rows(compared))
         stage("search")
         _decide_clusters(connection, window, models, cuts, compared, candidates)
         heads = [draft for draft in compared if draft.opens]
@@ -338,7 +319,7 @@ def _settle_exact_copies(window: Window, drafts: Sequence[_Draft], model: str) -
 
 
 def _find_copy(
-    window: Window, draft: _Draft, found: slice, candidates: _Candidates, texts: _Texts, cut: float
+    window: Window, draft: _Draft, found: slice, candidates: Candidates, texts: _Texts, cut: float
 ) -> tuple[int, float] | None:
     """Return row and similarity of the article this one repeats, or None."""
     whole = candidates.features[found, _WHOLE]
@@ -401,7 +382,7 @@ def _rows(drafts: Sequence[_Draft]) -> list[int]:
     return [draft.row for draft in drafts if draft.row is not None]
 
 
-# --- candidates -------------------------------------------------------------------------------------------------------
+# --- the shelf ----------------------------------------------------------------------------------------------------------
 
 
 def _shelve(window: Window, drafts: Sequence[_Draft]) -> None:
@@ -419,61 +400,6 @@ def _shelve(window: Window, drafts: Sequence[_Draft]) -> None:
         draft.row = row
 
 
-def _event_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> _Candidates:
-    """Compare each row with the earlier articles it may share an event with; the rows join the term index."""
-    left, right = _found(window.articles, rows)
-    left, right = _may_meet(window, left, right)
-    return _pairs(window, rows, left, right, MIN_EVENT_LIKENESS, model.probability)
-
-
-def _story_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> _Candidates:
-    """Compare each row with the earlier clusters whose story it may continue; the rows join the term index."""
-
-    def probability(features: Floats) -> Floats:
-        days = np.expm1(features[:, _LOG_DAYS])
-        return across_time(model.probability(features), days, features[:, _KEY_NAME])
-
-    left, right = _found(window.heads, rows)
-    return _pairs(window, rows, left, right, MIN_STORY_LIKENESS, probability)
-
-
-def _found(index: NeighbourIndex, rows: Sequence[int]) -> tuple[Rows, Rows]:
-    """Return the pairs (row, other) that either search of `index` proposes, each once, in order."""
-    if not rows:
-        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-    proposals = [*index.by_dense(rows, rows), *index.by_terms(rows, add=True)]
-    left = np.repeat(np.tile(np.asarray(rows, dtype=np.int64), 2), [len(part) for part in proposals])
-    keys = np.unique(left << 32 | np.concatenate(proposals))
-    return (keys >> 32).astype(np.intp), (keys & 0xFFFFFFFF).astype(np.intp)
-
-
-def _pairs(
-    window: Window,
-    rows: Sequence[int],
-    left: Rows,
-    right: Rows,
-    min_likeness: float,
-    probability: Callable[[Floats], Floats],
-) -> _Candidates:
-    """Keep the pairs worth hearing: alike at a first look, and not improbable at the second."""
-    alike = likeness(window.shelf, left, right) >= min_likeness
-    left, right = left[alike], right[alike]
-    features = pair_features(window.shelf, left, right)
-    chance = probability(features)
-    heard = chance >= MIN_VOICE
-    left = left[heard]
-    starts, ends = np.searchsorted(left, rows), np.searchsorted(left, rows, side="right")
-    bounds = {row: slice(int(start), int(end)) for row, start, end in zip(rows, starts, ends, strict=True)}
-    return _Candidates(right[heard], features[heard], chance[heard], bounds)
-
-
-def _may_meet(window: Window, left: Rows, right: Rows) -> tuple[Rows, Rows]:
-    """Drop the pairs of different days where one of the two is a rate, a schedule or a forecast."""
-    one_day = (window.flags[left] | window.flags[right]) & ONE_DAY_ONLY > 0
-    keep = ~one_day | (window.days(left) == window.days(right))
-    return left[keep], right[keep]
-
-
 # --- clusters and stories ---------------------------------------------------------------------------------------------
 
 
@@ -483,7 +409,7 @@ def _decide_clusters(
     models: Models,
     cuts: Cuts,
     drafts: Sequence[_Draft],
-    candidates: _Candidates,
+    candidates: Candidates,
 ) -> None:
     texts = _Texts(connection, window, drafts)
     likely = (candidates.features[:, _WHOLE] >= MIN_COPY_COSINE) & (candidates.probability >= cuts.event)
@@ -499,7 +425,7 @@ def _decide_clusters(
             draft.same_publisher = publisher == draft.prepared.article.publisher
             draft.cluster = int(window.clusters[row])
             window.place(draft.row, draft.cluster, is_copy=True)
-            evidence = _evidence(candidates, found, row)
+            evidence = evidence_of(candidates, found, row)
             draft.reason = Reason(
                 "copy", draft.similarity, rule.cut, draft.copy_of, None, evidence, models.name
             )
@@ -517,7 +443,7 @@ def _decide_clusters(
 
 
 def _voices(
-    window: Window, row: int, candidates: _Candidates, found: slice, group_of: Sequence[int] | None = None
+    window: Window, row: int, candidates: Candidates, found: slice, group_of: Sequence[int] | None = None
 ) -> list[Voice]:
     """Return the candidates that have a say, each for its cluster, or for `group_of` that cluster."""
     if window.flags[row] & STANDS_ALONE:
@@ -532,7 +458,7 @@ def _voices(
 
 def _decide_stories(window: Window, models: Models, cuts: Cuts, heads: Sequence[_Draft]) -> None:
     """Give each new cluster a story: one it continues, or its own."""
-    candidates = _story_candidates(window, models.story, _rows(heads))
+    candidates = story_candidates(window, models.story, _rows(heads))
     rule = story_rule(cuts.story)
     for draft in heads:
         assert draft.row is not None
@@ -553,7 +479,7 @@ def _reason(
     choice: Choice,
     cut: float,
     model: str,
-    candidates: _Candidates,
+    candidates: Candidates,
     found: slice,
     names: Sequence[str],
 ) -> Reason:
@@ -564,17 +490,9 @@ def _reason(
         cut,
         None if nearest is None else window.article_id(nearest.row),
         None if choice.runner_up is None else names[choice.runner_up],
-        {} if nearest is None else _evidence(candidates, found, nearest.row),
+        {} if nearest is None else evidence_of(candidates, found, nearest.row),
         model,
     )
-
-
-def _evidence(candidates: _Candidates, found: slice, row: int) -> dict[str, float]:
-    place = int(np.flatnonzero(candidates.rows[found] == row)[0])
-    return {
-        name: round(float(value), 4)
-        for name, value in zip(FEATURES, candidates.features[found][place], strict=True)
-    }
 
 
 def _outcome(draft: _Draft) -> Outcome:

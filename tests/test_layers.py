@@ -21,7 +21,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("watching", ("service.telemetry",)),
     ("decisions", ("service.assign", "service.copies", "service.stories", "service.timeline")),
     ("scores", ("service.metrics", "service.gold")),
-    ("what decisions look at", ("service.window",)),
+    ("what decisions look at", ("service.window", "service.candidates")),
     ("the store", ("service.store",)),
     ("use cases", ("service.prepare", "service.ingest", "service.rebuild", "service.similar", "service.check")),
     ("the desk", ("service.desk",)),
