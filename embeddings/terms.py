@@ -6,8 +6,10 @@ frequencies from a fixed background of Indonesian news, so that vectors made yea
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +19,6 @@ from embeddings.text import identities, term_id, words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -106,6 +107,12 @@ class Background:
         """Say of each word whether news writes it with a capital, or has never used it."""
         share = self.name_share[ids % BUCKETS]
         return np.asarray((share == UNKNOWN_SHARE) | (share > MIN_NAME_SHARE * 254))
+
+
+@functools.cache
+def bundled_background() -> Background:
+    """Return the background that comes with the package, read once a process."""
+    return Background.load(Path(__file__).parent / "models" / "id-news" / "background.safetensors")
 
 
 def term_fields(background: Background, title: str, text: str) -> dict[str, TermVector]:

@@ -144,6 +144,34 @@ class Evidence(Answer):
     value: float
 
 
+class DifferingFigures(Answer):
+    """A thing that both articles count, without one number in common."""
+
+    what: str = Field(examples=["orang"])
+    here: list[str]
+    there: list[str]
+
+
+class Comparison(Answer):
+    """What headline and first paragraphs of two articles have in common, as the compared one writes it."""
+
+    hours_earlier: float = Field(
+        description="How long before it the nearest was published; less than 0 for after."
+    )
+    same_outlet: bool
+    shared_names: list[str] = Field(description="Names in both, the most telling first.")
+    shared_words: list[str] = Field(
+        description="Other words in both that news seldom uses, the rarest first."
+    )
+    shared_word_count: int = Field(
+        description="How many words these are in all, those of the names included."
+    )
+    shared_figures: list[str]
+    differing_figures: list[DifferingFigures]
+    names_only_here: list[str]
+    names_only_there: list[str]
+
+
 class Decision(Answer):
     """Why something is where it is."""
 
@@ -154,6 +182,17 @@ class Decision(Answer):
     runner_up: str | None
     evidence: list[Evidence]
     model: str
+    nearest_title: str | None
+    nearest_source: str | None
+    compared_article: str | None = Field(
+        description="Whose words are compared with the nearest article's: for the story, the first report's."
+    )
+    runner_up_title: str | None
+    runner_up_probability: float | None
+    comparison: Comparison | None = Field(description="Made when asked, from the texts of today.")
+    sentences: list[str] = Field(
+        description="The decision in words. They quote headlines: escape them in pages."
+    )
 
 
 class Explanation(Answer):

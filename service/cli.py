@@ -151,6 +151,28 @@ def story(
 
 
 @app.command()
+def why(
+    article_id: Annotated[str, typer.Argument(help="An article's ID (art_…).")],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Say why an article is in its cluster and its cluster in its story: what they share, and by how much."""
+    from service.errors import NotFound  # noqa: PLC0415
+    from service.store import read  # noqa: PLC0415
+
+    with _reading(_settings(data=data)) as connection:
+        try:
+            article = read.get_article(connection, article_id)
+            told = read.get_explanation(connection, article_id)
+        except NotFound:
+            _fail(f"There is no article {article_id}. The service's /v1/articles lists those there are.")
+    if as_json:
+        _print_json(told)
+    else:
+        console.show_explanation(article, told)
+
+
+@app.command()
 def evaluate(
     gold: Annotated[Path, typer.Argument(help="Labelled articles, NDJSON or NDJSON.gz, in order of time.")],
     as_json: Json = False,

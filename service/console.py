@@ -182,6 +182,19 @@ def _add_event(tree: Tree, event: dict[str, Any]) -> None:
             leaf.add(Text(label, style="yellow") + plain(copy["title"]))
 
 
+def show_explanation(article: dict[str, Any], told: dict[str, Any]) -> None:
+    """Show why an article is where it is, one sentence a line."""
+    title = plain(article["title"])
+    title.stylize("bold")
+    _out.print(title + Text(f"\n{article['source']}  ·  {article['published_at']}", style="dim"))
+    for name in ("cluster", "story"):
+        if told[name] is None:
+            continue
+        _out.print(Text(f"\n{name}  ", style="cyan") + Text(told[f"{name}_id"], style="dim"))
+        for sentence in told[name]["sentences"]:
+            _out.print(plain(sentence))
+
+
 def show_report(name: str, report: Report) -> None:
     """Show the scores of a replay."""
     table = Table(

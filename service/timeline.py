@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from embeddings.text import normalise, words
+from service.telling import COMMON_WORDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,24 +16,14 @@ EARLIEST_ORIGINAL = "earliest_original"
 EARLIEST = "earliest"
 
 _MIN_LENGTH = 3
-# Function words of Indonesian headlines and what headlines say about themselves.
-_COMMON_WORDS = (
-    "ada adalah agar akan akibat antara apa atas atau bagi bahwa baru begini bila bisa buat bukan cara dalam dan dapat dari "
-    "demi dengan depan di dia dua enam empat gara hal hanya hari harus hingga ia ikut ini itu jadi jangan jelang juga "
-    "kali karena kata kata ke kembali kepada ketika kini lagi lain lalu lebih lewat lima mana masih mau melalui "
-    "mengapa menjadi menurut mereka minta mulai namun oleh orang pada para pasca pun pula punya resmi saat saja salah "
-    "sama sambil sampai satu saya se sebab sebagai sebelum sebut sebuah secara sejak sejumlah sekarang selama semua "
-    "seorang seperti serta setelah siap siapa soal sudah supaya tahun tak tanpa telah tentang terhadap terkait tetap "
-    "tiga tidak tiap tolak untuk usai video viral yakni yaitu yang foto update populer terbaru berita cek fakta "
-    "and are for from has have its not the that this was were what when who will with"
-)
-_COMMON = frozenset(_COMMON_WORDS.split())
 
 
 def title_terms(title: str) -> list[str]:
     """List the words of a title that say something, in order."""
     found = words(normalise(title).lower())
-    return [word for word in found if len(word) >= _MIN_LENGTH and word not in _COMMON and not word.isdigit()]
+    return [
+        word for word in found if len(word) >= _MIN_LENGTH and word not in COMMON_WORDS and not word.isdigit()
+    ]
 
 
 def top_terms(titles: Iterable[str], *, known: Iterable[str] = (), limit: int = MAX_TERMS) -> list[str]:

@@ -80,6 +80,26 @@ def test_every_article_is_explained(client: TestClient, posted: list[dict[str, A
         assert item["cluster_id"] == found["cluster_id"]
 
 
+def test_explanations_are_sentences(client: TestClient, posted: list[dict[str, Any]]) -> None:
+    """Each names the article it turned on by its headline, and says by how much."""
+    titles = {item["id"]: item["title"] for item in posted}
+    rules = set()
+    for item in posted:
+        found = client.get(f"/v1/articles/{item['id']}/explanation").json()
+        for decision in (found["cluster"], found["story"]):
+            told = " ".join(decision["sentences"])
+            rules.add(decision["rule"])
+            if decision["nearest"] is None:
+                assert decision["comparison"] is None
+                assert "no earlier" in told or "never join" in told
+                continue
+            assert titles[decision["nearest"]] == decision["nearest_title"]
+            assert f"“{decision['nearest_title']}”" in told
+            assert decision["rule"] == "copy" or f"{decision['threshold']:.2f} is needed" in told
+            assert decision["comparison"]["shared_word_count"] > 0
+    assert rules == {"opened", "joined", "copy"}
+
+
 def test_service_is_ready_and_counts(client: TestClient, posted: list[dict[str, Any]]) -> None:
     assert all(client.get("/readyz").json()["conditions"].values())
     metrics = client.get("/metrics").text

@@ -97,7 +97,7 @@ def test_every_command_has_help(command: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("tell",), ("stories", "--limit", "0"), ("story",), ("serve", "--port", "x")]
+    "arguments", [("tell",), ("why",), ("stories", "--limit", "0"), ("story",), ("serve", "--port", "x")]
 )
 def test_wrong_arguments_are_refused(arguments: tuple[str, ...]) -> None:
     result = run(*arguments)
@@ -145,6 +145,26 @@ def test_story_is_told(store: Path) -> None:
     seen = run("story", largest["id"], "--data", store)
     assert seen.exit_code == 0
     assert all(" ".join(event["headline"].split()[:3]) in seen.stdout for event in told["events"])
+
+
+def test_places_are_explained(store: Path) -> None:
+    """Every sentence of the answer is printed, each quoting what the two texts share."""
+    listed = json.loads(run("stories", "--data", store, "--json").stdout)["items"]
+    story = max(listed, key=lambda item: item["article_count"])
+    events = json.loads(run("story", story["id"], "--data", store, "--json").stdout)["events"]
+    event = max(events, key=lambda one: one["article_count"])
+    article = event["reports"][-1]["id"]
+    told = json.loads(run("why", article, "--data", store, "--json").stdout)
+    shown = " ".join(run("why", article, "--data", store).stdout.split())
+
+    assert (told["article_id"], told["cluster_id"], told["story_id"]) == (
+        article,
+        event["cluster_id"],
+        story["id"],
+    )
+    assert all(sentence in shown for name in ("cluster", "story") for sentence in told[name]["sentences"])
+    assert told["cluster"]["nearest_title"] in shown
+    assert run("why", "art_none", "--data", store).exit_code == 2
 
 
 def test_titles_are_text_not_markup(store: Path, tmp_path: Path) -> None:

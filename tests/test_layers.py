@@ -19,6 +19,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("pages to articles", ("service.extract",)),
     ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers")),
     ("watching", ("service.telemetry",)),
+    ("words for people", ("service.telling", "service.explain")),
     ("decisions", ("service.assign", "service.copies", "service.stories", "service.timeline")),
     ("scores", ("service.metrics", "service.gold")),
     ("what decisions look at", ("service.window", "service.candidates")),
@@ -31,6 +32,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
 DECISIONS = {"service.assign", "service.copies", "service.stories", "service.timeline", "service.model"}
+DECISIONS |= {"service.telling", "service.explain"}
 OUTSIDE_OF_DECISIONS = {
     *("service.store", "service.api", "service.desk", "service.settings", "service.telemetry"),
     *("sqlalchemy", "fastapi", "starlette", "httpx", "time", "datetime", "random", "os", "pathlib"),

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exc, func, select, tuple_
 
+from embeddings.terms import bundled_background
+from service import explain
 from service.errors import Gone, NotFound, StoreUnavailable
 from service.store.cursor import Cursor
-from service.store.tables import articles, clusters, revisions, stories, tombstones
+from service.store.tables import articles, clusters, revisions, stories, tombstones, vectors
 from service.store.times import local_time
+from service.telling import LEAD_CHARS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +63,28 @@ _DETAIL = (
     articles.c.metadata,
     articles.c.warnings,
     articles.c.reason,
+)
+
+
+_SIDE = (
+    articles.c.id,
+    articles.c.title,
+    articles.c.text,
+    articles.c.source,
+    articles.c.published_us,
+    articles.c.precision,
+    articles.c.revision,
+)
+_PLACED = (
+    articles.c.id,
+    articles.c.relation,
+    articles.c.copy_of,
+    articles.c.similarity,
+    articles.c.labels,
+    articles.c.cluster_id,
+    articles.c.reason,
+    clusters.c.story_id,
+    clusters.c.story_reason,
 )
 
 
@@ -157,32 +182,106 @@ def list_articles(
 
 
 def get_explanation(connection: Connection, article_id: str) -> dict[str, Any]:
-    """Read why an article is in its cluster and the cluster in its story.
+    """Read why an article is in its cluster and the cluster in its story, as numbers and in words.
 
     Raises:
         NotFound: There is no such article; `Gone` when it was deleted.
     """
-    columns = (
-        articles.c.id,
-        articles.c.relation,
-        articles.c.copy_of,
-        articles.c.cluster_id,
-        articles.c.reason,
-        clusters.c.story_id,
-        clusters.c.story_reason,
-    )
-    row = connection.execute(_joined(*columns).where(articles.c.id == article_id)).one_or_none()
+    row = connection.execute(_joined(*_PLACED).where(articles.c.id == article_id)).one_or_none()
     if row is None:
         raise missing(connection, article_id)
+    reason, story_reason = json.loads(row.reason), json.loads(row.story_reason)
+    opener_id = _opener(connection, row.cluster_id) or row.id
+    nearest = [one["nearest"] for one in (reason, story_reason) if one]
+    sides = _sides(connection, {row.id, opener_id, *filter(None, nearest)})
+    titles = _group_titles(connection, [one["runner_up"] for one in (reason, story_reason) if one])
+    known = {"relation": row.relation, "similarity": row.similarity, "labels": json.loads(row.labels)}
+    cluster = _told("cluster", reason, sides, titles, row.id, known)
+    known |= {"is_opener": opener_id == row.id}
+    story = _told("story", story_reason, sides, titles, opener_id, known) if story_reason else None
     return {
         "article_id": row.id,
         "cluster_id": row.cluster_id,
         "story_id": row.story_id,
         "relation": row.relation,
         "copy_of": row.copy_of,
-        "cluster": _decision(row.reason),
-        "story": _decision(row.story_reason),
+        "cluster": cluster,
+        "story": story,
     }
+
+
+def _told(
+    scope: explain.Scope,
+    reason: dict[str, Any],
+    sides: dict[str, tuple[explain.Side, int]],
+    titles: dict[str, str],
+    article_id: str,
+    known: dict[str, Any],
+) -> dict[str, Any]:
+    """Return a stored decision with the article it turned on, what the two share, and all of it in sentences."""
+    here, revision = sides[article_id]
+    there, other_revision = sides.get(reason["nearest"], (None, 1))
+    comparison = None
+    if there is not None:
+        comparison = explain.compare(bundled_background(), here, there, chars=LEAD_CHARS)
+    decision = {
+        "runner_up_probability": None,
+        **reason,
+        "runner_up_title": titles.get(reason["runner_up"]),
+        "evidence": [{"name": name, "value": value} for name, value in reason["evidence"].items()],
+    }
+    edited = max(revision, other_revision) > 1
+    return {
+        **decision,
+        "compared_article": None if there is None else article_id,
+        "nearest_title": None if there is None else there.title,
+        "nearest_source": None if there is None else there.source,
+        "comparison": None if comparison is None else asdict(comparison),
+        "sentences": explain.sentences(scope, decision, there, comparison, edited=edited, **known),
+    }
+
+
+def _opener(connection: Connection, cluster_id: str) -> str | None:
+    """Return the article whose arrival opened a cluster: the story's decision was made on it."""
+    return connection.execute(
+        select(articles.c.id)
+        .join(vectors, vectors.c.article_seq == articles.c.seq)
+        .where(articles.c.cluster_id == cluster_id, vectors.c.opens_cluster == 1)
+        .order_by(articles.c.seq)
+        .limit(1)
+    ).scalar()
+
+
+def _sides(connection: Connection, ids: set[str]) -> dict[str, tuple[explain.Side, int]]:
+    """Return what is compared of each stored article, with its revision."""
+    rows = connection.execute(select(*_SIDE).where(articles.c.id.in_(sorted(ids))))
+    return {
+        row.id: (
+            explain.Side(
+                row.id,
+                row.title,
+                row.text,
+                row.source,
+                row.published_us / 3_600_000_000,
+                row.precision == "day",
+            ),
+            row.revision,
+        )
+        for row in rows
+    }
+
+
+def _group_titles(connection: Connection, ids: list[str | None]) -> dict[str, str]:
+    wanted = [one for one in ids if one is not None]
+    found: dict[str, str] = {}
+    for table in (clusters, stories):
+        rows = (
+            connection.execute(select(table.c.id, table.c.title).where(table.c.id.in_(wanted)))
+            if wanted
+            else ()
+        )
+        found |= {row.id: row.title for row in rows}
+    return found
 
 
 def get_stats(connection: Connection) -> dict[str, Any]:
@@ -266,11 +365,3 @@ def _conditions(wanted: ArticleFilter) -> Iterator[ColumnElement[bool]]:
         yield articles.c.published_us >= wanted.from_us
     if wanted.to_us is not None:
         yield articles.c.published_us < wanted.to_us
-
-
-def _decision(stored: str) -> dict[str, Any] | None:
-    reason = json.loads(stored)
-    if not reason:
-        return None
-    evidence = [{"name": name, "value": value} for name, value in reason["evidence"].items()]
-    return {**reason, "evidence": evidence}
