@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 BUNDLED = Path(__file__).parent / "models" / "id-news"
 LEAD_WORDS = 120
 _CODE_SCALE = 16.0
-_CODE_MAX = 127
+CODE_MAX = 127
 _HUB_TIMEOUT_S = 5.0
 
 
@@ -112,7 +112,7 @@ def quantise(vectors: npt.NDArray[np.float32]) -> npt.NDArray[np.int8]:
     root mean square of a component, so the error of a cosine stays near 0.001.
     """
     scale = _CODE_SCALE * np.sqrt(vectors.shape[1])
-    return np.asarray(np.clip(np.rint(vectors * scale), -_CODE_MAX, _CODE_MAX), dtype=np.int8)
+    return np.asarray(np.clip(np.rint(vectors * scale), -CODE_MAX, CODE_MAX), dtype=np.int8)
 
 
 def _on_hub(model: str) -> bool:

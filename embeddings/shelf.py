@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
-from scipy import sparse
 
+from embeddings.shared import Shared, meetings, stretches
 from embeddings.terms import FIELDS
-from embeddings.text import TERM_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +53,7 @@ class Column(Generic[Scalar]):
 
 
 class SparseColumn:
-    """Sparse rows that grow at the end; gathered into a compressed matrix for bulk products."""
+    """Sparse rows that grow at the end."""
 
     def __init__(self) -> None:
         self._ids: Column[np.int32] = Column(np.int32)
@@ -85,19 +84,32 @@ class SparseColumn:
         start, end = self._ends.values[row], self._ends.values[row + 1]
         return self._ids.values[start:end], self._weights.values[start:end].astype(np.float32)
 
-    def gather(self, rows: Rows) -> sparse.csr_matrix:
-        """Return the given rows as a float32 matrix with one column a term identity."""
-        starts, ends = self._ends.values[rows], self._ends.values[rows + 1]
-        lengths = ends - starts
-        indptr = np.concatenate([[0], np.cumsum(lengths)])
-        positions = np.arange(indptr[-1]) - np.repeat(indptr[:-1] - starts, lengths)
-        matrix = sparse.csr_matrix(
-            (self._weights.values[positions].astype(np.float32), self._ids.values[positions], indptr),
-            shape=(len(rows), TERM_BITS + 1),
-            copy=False,
+    def lengths(self, rows: Rows) -> npt.NDArray[np.int64]:
+        """Return how many terms each of `rows` has."""
+        ends = self._ends.values
+        return np.asarray(ends[rows + 1] - ends[rows])
+
+    def shared(self, left: Rows, right: Rows) -> Shared:
+        """Return the terms that each pair of rows `left[i]`, `right[i]` shares."""
+        ids, weights, starts = self._ids.values, self._weights.values, self._ends.values
+        # Candidates share their left side: each distinct row is laid out once.
+        rows, table = np.unique(left, return_inverse=True)
+        lengths = self.lengths(rows)
+        _, own = stretches(starts[rows], lengths)
+        theirs_lengths = self.lengths(right)
+        bounds, theirs = stretches(starts[right], theirs_lengths)
+        asked, place = meetings(
+            np.repeat(np.arange(len(rows), dtype=np.int32), lengths),
+            ids[own],
+            np.repeat(table.astype(np.int32), theirs_lengths),
+            ids[theirs],
         )
-        matrix.has_canonical_format = True
-        return matrix
+        met = theirs[asked]
+        products = weights[own[place]].astype(np.float32) * weights[met].astype(np.float32)
+        counted = products != 0
+        if not counted.all():  # a weight too small for storing is no shared term
+            asked, met, products = asked[counted], met[counted], products[counted]
+        return Shared(np.searchsorted(asked, bounds), ids[met], products)
 
 
 class Shelf:
@@ -108,6 +120,8 @@ class Shelf:
         self.dimension = dimension
         self.rarity = np.ones(1, dtype=np.float32) if rarity is None else rarity
         self.codes: Column[np.int8] = Column(np.int8, dimension)
+        self.squares: Column[np.int32] = Column(np.int32)
+        """Squared lengths of the codes."""
         self.hours: Column[np.float64] = Column(np.float64)
         self.outlets: Column[np.int64] = Column(np.int64)
         self.terms = {name: SparseColumn() for name in FIELDS}
@@ -121,7 +135,9 @@ class Shelf:
         """Append articles (hours since the epoch, outlet identities) and return their row numbers."""
         start = len(self)
         if vectors:
-            self.codes.extend(np.stack([vector.codes for vector in vectors]))
+            codes = np.stack([vector.codes for vector in vectors])
+            self.codes.extend(codes)
+            self.squares.extend(np.square(codes, dtype=np.int32).sum(axis=1, dtype=np.int32))
             self.hours.extend(np.asarray(hours, dtype=np.float64))
             self.outlets.extend(np.asarray(outlets, dtype=np.int64))
             for name, column in self.terms.items():
@@ -134,6 +150,7 @@ class Shelf:
     def truncate(self, length: int) -> None:
         """Forget every row from `length` on."""
         self.codes.truncate(length)
+        self.squares.truncate(length)
         self.hours.truncate(length)
         self.outlets.truncate(length)
         for column in self.terms.values():

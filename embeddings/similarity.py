@@ -8,9 +8,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+from embeddings.encoder import CODE_MAX
+from embeddings.terms import FIELDS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,78 +41,70 @@ FEATURES = (
 """Columns of `pair_features`, in order."""
 
 
-def pair_features(shelf: Shelf, left: Rows, right: Rows) -> Floats:
+def pair_features(shelf: Shelf, left: Rows, right: Rows, look: FirstLook | None = None) -> Floats:
     """Return float64 (pairs, len(FEATURES)) for the rows `left[i]`, `right[i]` of `shelf`.
 
     Cosines lie in [-1, 1]; `shared_names` is log(1 + count); `key_name` is the weight of the name that matters most to both,
     times its rarity, 0 to 1; `number_conflict` is 1 where both name figures and share
     none; `log_days` is log(1 + days apart). Every pair is computed on its own, so its values do not depend on the
-    other pairs of the call.
+    other pairs of the call. `look` is what `first_look` said of the same pairs, where the caller has it.
     """
-    if len(left) == 0:  # scipy refuses matrices without rows
-        return np.zeros((0, len(FEATURES)))
-    products = {}
-    for name, column in shelf.terms.items():
-        a, b = column.gather(left), column.gather(right)
-        shared = a.multiply(b)
-        products[name] = np.asarray(shared.sum(axis=1), dtype=np.float64).ravel()
-        if name == "names":
-            shared = shared.tocsr()
-            shared_names = np.log1p(np.diff(shared.indptr))
-            key_name = _row_maxima(
-                np.sqrt(shared.data) * shelf.rarity[shared.indices % len(shelf.rarity)], shared.indptr
-            )
-        elif name == "numbers":
-            both = (np.diff(a.indptr) > 0) & (np.diff(b.indptr) > 0)
-            conflict = both & (products[name] <= 0)
-    hours = np.asarray(shelf.hours.values, dtype=np.float64)
-    outlets = shelf.outlets.values
+    look = look or first_look(shelf, left, right)
+    shared = {name: shelf.terms[name].shared(left, right) for name in FIELDS if name != "lead"}
+    names, numbers = shared["names"], shared["numbers"]
+    figures = shelf.terms["numbers"]
+    both = (figures.lengths(left) > 0) & (figures.lengths(right) > 0)
+    hours, outlets = shelf.hours.values, shelf.outlets.values
     return np.column_stack(
         [
-            products["lead"],
-            products["whole"],
-            products["title"],
-            dense_cosine(shelf, left, right),
-            products["names"],
-            shared_names,
-            key_name,
-            products["numbers"],
-            conflict,
+            look.lead,
+            shared["whole"].sums(),
+            shared["title"].sums(),
+            look.dense,
+            names.sums(),
+            np.log1p(names.counts),
+            names.maxima(np.sqrt(names.products) * shelf.rarity[names.ids % len(shelf.rarity)]),
+            numbers.sums(),
+            both & (numbers.counts == 0),
             np.log1p(np.abs(hours[left] - hours[right]) / 24),
             outlets[left] == outlets[right],
         ]
     )
 
 
-def likeness(shelf: Shelf, left: Rows, right: Rows) -> Floats:
-    """Return lead cosine plus dense cosine of each pair, from -1 to 2: a cheap first look.
+@dataclass(frozen=True, slots=True)
+class FirstLook:
+    """The two heaviest features of pairs, of which most go no further: cosines of leads and of dense codes."""
 
-    Of the pairs that `event.json` gives a probability of 0.05 or more, 99.9 % reach 0.7; two thirds of all candidates
-    do not, and need no further features.
-    """
-    if len(left) == 0:
-        return np.zeros(0)
-    lead = shelf.terms["lead"]
-    product = lead.gather(left).multiply(lead.gather(right))
-    return np.asarray(product.sum(axis=1), dtype=np.float64).ravel() + dense_cosine(shelf, left, right)
+    lead: Floats
+    dense: Floats
+
+    @property
+    def likeness(self) -> Floats:
+        """The sum of both, from -1 to 2.
+
+        Of the pairs that `event.json` gives a probability of 0.05 or more, 99.9 % reach 0.7; two thirds of all candidates
+        do not, and need no further features.
+        """
+        return self.lead + self.dense
+
+    def of(self, chosen: npt.NDArray[np.bool_]) -> FirstLook:
+        """Return the look at the chosen pairs."""
+        return FirstLook(self.lead[chosen], self.dense[chosen])
 
 
-def _row_maxima(values: Floats, indptr: npt.NDArray[np.integer[Any]]) -> Floats:
-    """Return the largest value of each compressed row, 0 for an empty one."""
-    maxima = np.zeros(len(indptr) - 1)
-    filled = np.flatnonzero(np.diff(indptr))
-    if len(filled):
-        maxima[filled] = np.maximum.reduceat(values, indptr[filled])
-    return maxima
+def first_look(shelf: Shelf, left: Rows, right: Rows) -> FirstLook:
+    """Compare the rows `left[i]`, `right[i]` of `shelf` by lead and dense code alone."""
+    return FirstLook(shelf.terms["lead"].shared(left, right).sums(), dense_cosine(shelf, left, right))
 
 
 def dense_cosine(shelf: Shelf, left: Rows, right: Rows) -> Floats:
     """Return the cosines of the dense codes, 0 where either article has none."""
-    a, b = shelf.codes.values[left].astype(np.int32), shelf.codes.values[right].astype(np.int32)
-    product = np.einsum("ij,ij->i", a, b).astype(np.float64)
-    norms = np.sqrt(
-        np.einsum("ij,ij->i", a, a).astype(np.float64) * np.einsum("ij,ij->i", b, b).astype(np.float64)
-    )
+    codes, squares = shelf.codes.values, shelf.squares.values
+    # Sums of whole numbers below 2 ** 24 are exact in float32, in whatever order they are added.
+    wide = np.float32 if shelf.dimension * CODE_MAX**2 < 1 << 24 else np.float64
+    product = np.vecdot(codes[left].astype(wide), codes[right].astype(wide)).astype(np.float64)
+    norms = np.sqrt(squares[left].astype(np.float64) * squares[right].astype(np.float64))
     return np.asarray(np.divide(product, norms, out=np.zeros_like(product), where=norms > 0))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embeddings.similarity import FEATURES, likeness, pair_features
+from embeddings.similarity import FEATURES, first_look, pair_features
 from service.stories import across_time
 from service.window import ONE_DAY_ONLY
 
@@ -75,9 +75,10 @@ def _pairs(
     probability: Callable[[Floats], Floats],
 ) -> Candidates:
     """Keep the pairs worth hearing: alike at a first look, and not improbable at the second."""
-    alike = likeness(window.shelf, left, right) >= min_likeness
+    look = first_look(window.shelf, left, right)
+    alike = look.likeness >= min_likeness
     left, right = left[alike], right[alike]
-    features = pair_features(window.shelf, left, right)
+    features = pair_features(window.shelf, left, right, look.of(alike))
     chance = probability(features)
     heard = chance >= MIN_VOICE
     left = left[heard]

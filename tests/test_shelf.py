@@ -1,5 +1,6 @@
-"""The shelf against plain lists, and its gathered matrices against scipy's own."""
+"""The shelf against plain lists, and what its rows share against dictionaries."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,7 +8,6 @@ import pytest
 from helpers import article_vectors, term_vector, term_weights, unhurried, weights_by_term
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import sparse
 
 from embeddings.shelf import Column, Shelf, SparseColumn
 from embeddings.terms import FIELDS, TermVector
@@ -20,6 +20,13 @@ SPARSE_ROWS = st.lists(term_weights(max_id=30), min_size=1, max_size=6)
 
 def rows_of(column: SparseColumn, count: int) -> list[dict[int, float]]:
     return [weights_by_term(TermVector(*column.row(row))) for row in range(count)]
+
+
+def column_of(rows: Sequence[dict[int, float]]) -> SparseColumn:
+    column = SparseColumn()
+    vectors = [term_vector(weights) for weights in rows]
+    column.extend([vector.ids for vector in vectors], [vector.weights for vector in vectors])
+    return column
 
 
 @unhurried
@@ -62,40 +69,55 @@ def test_sparse_column_equals_a_list_of_dictionaries(steps: list[list[dict[int, 
 
 @unhurried
 @given(SPARSE_ROWS, st.data())
-def test_gathered_rows_equal_a_matrix_built_by_scipy(
+def test_pairs_share_the_terms_that_dictionaries_share(
     rows: list[dict[int, float]], data: st.DataObject
 ) -> None:
-    """Rows in any order and number, repeated or left out, are the compressed matrix of those very rows."""
-    column = SparseColumn()
-    vectors = [term_vector(weights) for weights in rows]
-    column.extend([vector.ids for vector in vectors], [vector.weights for vector in vectors])
-    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), min_size=1, max_size=12))
-    picked = [vectors[row] for row in chosen]
-    expected = sparse.csr_matrix(
-        (
-            np.concatenate([vector.weights for vector in picked]),
-            np.concatenate([vector.ids for vector in picked]),
-            np.cumsum([0, *(len(vector.ids) for vector in picked)]),
-        ),
-        shape=(len(chosen), TERM_BITS + 1),
-    )
-    actual = column.gather(np.array(chosen, dtype=np.intp))
+    """Rows in any order and number, repeated or empty: each pair's terms in order, with the products of their weights."""
+    column = column_of(rows)
+    number = st.integers(0, len(rows) - 1)
+    pairs = data.draw(st.lists(st.tuples(number, number), max_size=12))
+    left, right = (np.array([pair[side] for pair in pairs], dtype=np.intp) for side in (0, 1))
+    shared = column.shared(left, right)
+    expected = [
+        {term: rows[a][term] * rows[b][term] for term in sorted(rows[a].keys() & rows[b].keys())}
+        for a, b in pairs
+    ]
 
-    assert expected.shape == actual.shape
-    for name in ("data", "indices", "indptr"):
-        np.testing.assert_array_equal(getattr(expected, name), getattr(actual, name))
-    backwards = expected[::-1].multiply(actual).sum(axis=1)
-    np.testing.assert_array_equal(expected[::-1].multiply(expected).sum(axis=1), backwards)
+    assert [len(terms) for terms in expected] == shared.counts.tolist()
+    assert [term for terms in expected for term in terms] == shared.ids.tolist()
+    assert [product for terms in expected for product in terms.values()] == shared.products.tolist()
+    assert [len(rows[a]) for a, _ in pairs] == column.lengths(left).tolist()
+
+
+def test_a_thousand_pairs_share_what_their_sets_share() -> None:
+    """Long rows of wide identities, so that slots collide: the same as one pair of sets at a time."""
+    chance = np.random.default_rng(5)
+    words = np.unique(chance.integers(0, TERM_BITS + 1, 900))
+    sizes = chance.integers(0, 250, 60)
+    rows = [{int(term): 1.0 for term in chance.choice(words, size, replace=False)} for size in sizes]
+    column = column_of(rows)
+    left, right = (chance.integers(0, 60, 1000) for _ in "ab")
+    shared = column.shared(left, right)
+    expected = [sorted(rows[a].keys() & rows[b].keys()) for a, b in zip(left, right, strict=True)]
+
+    assert [term for terms in expected for term in terms] == shared.ids.tolist()
+    assert [len(terms) for terms in expected] == shared.sums().tolist() == shared.counts.tolist()
 
 
 def test_the_largest_term_identity_fits() -> None:
-    """Identities use all of their 31 bits."""
-    column = SparseColumn()
-    column.extend([np.array([0, TERM_BITS], dtype=np.int32)], [np.array([0.5, 1], dtype=np.float32)])
-    matrix = column.gather(np.array([0, 0]))
+    """Identities use all of their 31 bits; the smallest is no sign of an empty slot."""
+    column = column_of([{0: 0.5, TERM_BITS: 1.0}, {}, {TERM_BITS: 0.5}])
+    shared = column.shared(np.array([0, 0, 1]), np.array([0, 2, 0]))
 
     assert rows_of(column, 1)[0] == {0: 0.5, TERM_BITS: 1.0}
-    assert np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel().tolist() == [1.25, 1.25]
+    assert shared.sums().tolist() == [1.25, 0.5, 0.0]
+
+
+def test_a_weight_that_storing_loses_is_no_shared_term() -> None:
+    """A weight below what two bytes hold counts neither as a name nor in a sum."""
+    column = column_of([{3: 1e-9, 4: 0.5}])
+
+    assert column.shared(np.array([0]), np.array([0])).ids.tolist() == [4]
 
 
 def test_shelf_gives_each_article_its_row() -> None:
@@ -107,6 +129,7 @@ def test_shelf_gives_each_article_its_row() -> None:
     assert shelf.extend([], [], []) == range(2, 2)
     assert shelf.extend(vectors[2:], [0, 0, 1e6], [3, 4, 5]) == range(2, 5)
     assert [[row, -row] for row in range(5)] == shelf.codes.values.tolist()
+    assert [2 * row * row for row in range(5)] == shelf.squares.values.tolist()
     assert shelf.hours.values.tolist() == [1.5, -3.25, 0, 0, 1e6]
     assert shelf.outlets.values.tolist() == [2**62, -1, 3, 4, 5]
     assert [{row: 0.5} for row in range(5)] == rows_of(shelf.terms["lead"], 5)
@@ -126,7 +149,7 @@ def test_a_truncated_shelf_goes_on_as_if_nothing_had_been(length: int) -> None:
     rows = [part.extend(new, [8], [8]) for part in (shelf, fresh)]
 
     assert rows[0] == rows[1] == range(min(length, 4), min(length, 4) + 1)
-    for name in ("codes", "hours", "outlets"):
+    for name in ("codes", "squares", "hours", "outlets"):
         np.testing.assert_array_equal(getattr(fresh, name).values, getattr(shelf, name).values)
     for name in FIELDS:
         assert rows_of(fresh.terms[name], len(fresh)) == rows_of(shelf.terms[name], len(shelf))

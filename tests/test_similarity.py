@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from embeddings.encoder import BUNDLED
 from embeddings.shelf import Shelf
-from embeddings.similarity import FEATURES, PairModel, dense_cosine, likeness, pair_features
+from embeddings.similarity import FEATURES, PairModel, dense_cosine, first_look, pair_features
 from embeddings.terms import FIELDS
 from embeddings.vectors import ArticleVectors, vectorise
 
@@ -87,12 +87,11 @@ def test_features_equal_those_of_one_pair_at_a_time(
     features = pair_features(shelf, left, right)
 
     assert (len(pairs), len(FEATURES)) == features.shape
-    for (a, b), actual, first_look in zip(
-        pairs, features.tolist(), likeness(shelf, left, right), strict=True
-    ):
+    look = first_look(shelf, left, right)
+    for (a, b), actual, likeness in zip(pairs, features.tolist(), look.likeness, strict=True):
         expected = slow_features(rows[a], rows[b])
         assert pytest.approx(expected, rel=1e-6, abs=1e-6) == dict(zip(FEATURES, actual, strict=True))
-        assert pytest.approx(expected["lead_cosine"] + expected["dense_cosine"], abs=1e-6) == first_look
+        assert pytest.approx(expected["lead_cosine"] + expected["dense_cosine"], abs=1e-6) == likeness
 
 
 def test_a_pair_has_the_same_features_in_any_company() -> None:
@@ -110,17 +109,23 @@ def test_a_pair_has_the_same_features_in_any_company() -> None:
     left, right = (chance.integers(0, 41, 500) for _ in "ab")
     order = chance.permutation(500)
     together = pair_features(shelf, left, right)
-    first_look = likeness(shelf, left, right)
+    look = first_look(shelf, left, right)
     model = PairModel.load(BUNDLED / "event.json")
     probability = model.probability(together)
 
     np.testing.assert_array_equal(together[order], pair_features(shelf, left[order], right[order]))
     np.testing.assert_array_equal(together, pair_features(shelf, right, left))
+    np.testing.assert_array_equal(together, pair_features(shelf, left, right, look))
+    half = order % 2 > 0
+    np.testing.assert_array_equal(
+        together[half], pair_features(shelf, left[half], right[half], look.of(half))
+    )
     for pair in range(0, 500, 5):
         only = slice(pair, pair + 1)
         alone = pair_features(shelf, left[only], right[only])
         np.testing.assert_array_equal(together[only], alone)
-        np.testing.assert_array_equal(first_look[only], likeness(shelf, left[only], right[only]))
+        alone_look = first_look(shelf, left[only], right[only])
+        np.testing.assert_array_equal(look.likeness[only], alone_look.likeness)
         np.testing.assert_array_equal(probability[only], model.probability(alone))
 
 
@@ -144,7 +149,11 @@ def test_no_pairs_have_no_features() -> None:
     none = np.zeros(0, dtype=np.intp)
 
     assert pair_features(Shelf(2), none, none).shape == (0, len(FEATURES))
-    assert likeness(Shelf(2), none, none).tolist() == dense_cosine(Shelf(2), none, none).tolist() == []
+    assert (
+        first_look(Shelf(2), none, none).likeness.tolist()
+        == dense_cosine(Shelf(2), none, none).tolist()
+        == []
+    )
 
 
 def test_dense_cosines_of_long_codes_do_not_overflow() -> None:
