@@ -84,6 +84,21 @@ class SparseColumn:
         start, end = self._ends.values[row], self._ends.values[row + 1]
         return self._ids.values[start:end], self._weights.values[start:end].astype(np.float32)
 
+    def heaviest(
+        self, rows: Rows, limit: int
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int32], npt.NDArray[np.float32]]:
+        """Return the `limit` heaviest terms of each of `rows`, heaviest first (ties: lower identity).
+
+        Bounds (rows + 1), and the identities and weights that they cut.
+        """
+        lengths = self.lengths(rows)
+        bounds, places = stretches(self._ends.values[rows], lengths)
+        weights = self._weights.values[places].astype(np.float32)
+        order = np.lexsort((-weights, np.repeat(np.arange(len(rows)), lengths)))
+        kept_bounds, kept = stretches(bounds[:-1], np.minimum(lengths, limit))
+        best = order[kept]
+        return kept_bounds, self._ids.values[places[best]], weights[best]
+
     def lengths(self, rows: Rows) -> npt.NDArray[np.int64]:
         """Return how many terms each of `rows` has."""
         ends = self._ends.values

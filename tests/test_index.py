@@ -156,12 +156,33 @@ class IndexHistory(RuleBasedStateMachine):
 
 
 @pytest.mark.parametrize("spare", [0, index_module.SPARE])
-def test_any_history_gives_the_answers_of_brute_force(spare: int, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("key_bits", [0, 63])
+def test_any_history_gives_the_answers_of_brute_force(
+    spare: int, key_bits: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Dense and term searches equal brute force whatever was added, removed and asked before."""
     monkeypatch.setattr(index_module, "SPARE", spare)
+    monkeypatch.setattr(index_module, "KEY_BITS", key_bits)
     run_state_machine_as_test(
         IndexHistory, settings=settings(deadline=None, max_examples=40, stateful_step_count=20)
     )
+
+
+@pytest.mark.parametrize("dimension", [7, 256, 384])
+def test_every_code_is_compared_exactly(dimension: int) -> None:
+    """Codes from -127 to 127 score as whole numbers do, and the order of near ties is kept."""
+    chance = np.random.default_rng(dimension)
+    codes = chance.integers(-127, 128, (300, dimension))
+    codes[:100] = np.where(chance.random((100, dimension)) < 0.5, -127, 127)
+    shelf = Shelf(dimension)
+    shelf.extend([article_vectors(row.tolist()) for row in codes], [0] * 300, [0] * 300)
+    index = NeighbourIndex(shelf, Reach("lead", horizon_days=1, partition_days=1, dense_k=40))
+    index.add_dense(range(300))
+    scores = codes @ codes.T
+    for row, found in enumerate(index.by_dense(range(300))):
+        better = [other for other in range(300) if other != row and scores[row, other] > 0]
+        best = sorted(better, key=lambda other: (-scores[row, other], other))[:40]
+        assert best == found.tolist()
 
 
 def random_stream(seed: int, size: int, days: float) -> list[Article]:

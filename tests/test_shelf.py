@@ -1,6 +1,7 @@
 """The shelf against plain lists, and what its rows share against dictionaries."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -102,6 +103,22 @@ def test_a_thousand_pairs_share_what_their_sets_share() -> None:
 
     assert [term for terms in expected for term in terms] == shared.ids.tolist()
     assert [len(terms) for terms in expected] == shared.sums().tolist() == shared.counts.tolist()
+
+
+@unhurried
+@given(SPARSE_ROWS, st.integers(1, 7), st.data())
+def test_heaviest_terms_are_those_of_sorted_dictionaries(
+    rows: list[dict[int, float]], limit: int, data: st.DataObject
+) -> None:
+    """Heaviest first, at equal weight the lower identity; rows may be repeated and empty."""
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=8))
+    bounds, ids, weights = column_of(rows).heaviest(np.array(chosen, dtype=np.intp), limit)
+    expected = [sorted(rows[row].items(), key=lambda item: (-item[1], item[0]))[:limit] for row in chosen]
+
+    assert expected == [
+        list(zip(ids[start:end].tolist(), weights[start:end].tolist(), strict=True))
+        for start, end in pairwise(bounds.tolist())
+    ]
 
 
 def test_the_largest_term_identity_fits() -> None:
