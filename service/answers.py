@@ -292,7 +292,10 @@ class StoryRow(Group):
 class StoryDetail(StoryRow):
     """A story with its clusters, in order of time."""
 
-    keywords: list[str]
+    keywords: list[str] = Field(
+        description="Names and words that set the story apart from other news, as written.",
+        examples=[["Pelabuhan Rawi", "Nusa Jelita", "nakhoda"]],
+    )
     clusters: list[ClusterRow]
     clusters_complete: bool = Field(description="False: list the rest with `/v1/clusters?story_id=`.")
 
@@ -317,6 +320,9 @@ class Event(Answer):
     article_count: int
     copy_count: int
     independent_source_count: int
+    what_is_new: list[str] = Field(
+        description="Names, figures and words of the representative article that no earlier event had, as written."
+    )
     new_terms: list[str] = Field(description="Words of the titles that no earlier event had.")
 
 

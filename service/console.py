@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from service.loading import Load
 
 MAX_REJECTED_SHOWN = 10
+SHOWN_NEW = 5
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
@@ -159,6 +160,8 @@ def show_story(head: dict[str, Any], timeline: dict[str, Any]) -> None:
     """Show a story as a tree: events in order of time, reports under them, copies under those."""
     title = plain(head["title"])
     title.stylize("bold")
+    if head.get("keywords"):
+        title += Text("\n") + Text.assemble(plain(", ".join(head["keywords"])), style="dim")
     tree = Tree(title)
     for event in timeline["events"]:
         _add_event(tree, event)
@@ -172,8 +175,8 @@ def show_story(head: dict[str, Any], timeline: dict[str, Any]) -> None:
 
 def _add_event(tree: Tree, event: dict[str, Any]) -> None:
     line = Text(f"{event['date'][:10]}  ", style="cyan") + plain(event["headline"])
-    if event["new_terms"]:
-        line += Text("  + ", style="green") + plain(" ".join(event["new_terms"][:5]))
+    if event["what_is_new"]:
+        line += Text("  + ", style="green") + plain(", ".join(event["what_is_new"][:SHOWN_NEW]))
     branch = tree.add(line)
     for report in event["reports"]:
         leaf = branch.add(Text(f"{report['source']}  ", style="dim") + plain(report["title"]))

@@ -19,12 +19,13 @@ if TYPE_CHECKING:
     from embeddings.terms import Background
 
 LEAD_CHARS = 1500
-MAX_PHRASE = 4
+MAX_PHRASE = 5
 MAX_DIFFERING = 2
 MIN_NAME_IDF = 2.0
 MIN_WORD_IDF = 2.8
 _MIN_LENGTH = 3
 _RARE_IDF = 7.0
+_SUFFIXES = ("nya", "lah", "kah")
 _SURE_SHARE = 0.7
 _POSSIBLE_SHARE = 0.25
 
@@ -81,9 +82,12 @@ _NO_UNIT = re.compile(
     + "|".join(sorted(COMMON_WORDS - {"orang", "hari", "tahun", "kali"}, key=len, reverse=True)),
     re.IGNORECASE,
 )
+_MEASURES = frozenset(
+    ["meter", "kilometer", "ton", "hektare", "gram", "kilogram", "liter", "derajat", "poin"]
+)
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 # What everything is counted in says nothing about what differs.
-_VAGUE_UNITS = frozenset({"hari", "jam", "menit", "detik", "tahun", "bulan", "minggu", "kali"})
+VAGUE_UNITS = frozenset({"hari", "jam", "menit", "detik", "tahun", "bulan", "minggu", "kali"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,11 +113,15 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """What stands out in a text: runs of words written as names, other rare words by weight, figures in order."""
+    """What stands out in an article: runs of words written as names, other rare words, figures, each in order.
+
+    `title` holds the words of the headline in lower case.
+    """
 
     names: tuple[tuple[Word, ...], ...]
     words: tuple[Word, ...]
     figures: tuple[Figure, ...]
+    title: frozenset[str]
 
 
 def tell(background: Background, title: str, text: str, *, outlets: Collection[str] = ()) -> Telling:
@@ -125,17 +133,18 @@ def tell(background: Background, title: str, text: str, *, outlets: Collection[s
     runs, rest = _read(background, text, own, is_title=False)
     body = {word.key for run in runs for word in run}
     title_runs, title_rest = _read(background, title, own, is_title=True, confirmed=body if text else None)
-    words: dict[str, Word] = {}
+    others: dict[str, Word] = {}
     for word in title_rest + rest:
-        words.setdefault(word.key, word)
+        others.setdefault(word.key, word)
     named = body | {word.key for run in title_runs for word in run}
     found: dict[tuple[str, str], Figure] = {}
     for figure in figures(title, is_title=True) + figures(text):
         found.setdefault((figure.number, figure.unit), figure)
     return Telling(
         (*title_runs, *runs),
-        tuple(word for key, word in words.items() if key not in named),
+        tuple(word for key, word in others.items() if key not in named),
         tuple(found.values()),
+        frozenset(keys(title)),
     )
 
 
@@ -144,6 +153,11 @@ def phrases(run: Sequence[Word]) -> Iterator[tuple[Word, ...]]:
     for start in range(len(run)):
         for end in range(min(len(run), start + MAX_PHRASE), start, -1):
             yield tuple(run[start:end])
+
+
+def keys(text: str) -> set[str]:
+    """Return what the words of a text are known by."""
+    return {token.lower() for token in _TOKEN.findall(text)}
 
 
 def key_of(phrase: Iterable[Word]) -> tuple[str, ...]:
@@ -166,7 +180,7 @@ def tells(word: Word) -> bool:
     return (
         len(word.key) >= _MIN_LENGTH
         and word.idf >= MIN_WORD_IDF
-        and word.key not in COMMON_WORDS
+        and word.key not in _NO_NAMES
         and not any(char.isdigit() for char in word.key)
     )
 
@@ -209,7 +223,7 @@ def differing(
 def _by_unit(found: Iterable[Figure]) -> Mapping[str, dict[str, None]]:
     units: dict[str, dict[str, None]] = {}
     for figure in found:
-        if figure.unit and figure.unit not in _VAGUE_UNITS:
+        if figure.unit and figure.unit not in VAGUE_UNITS:
             units.setdefault(figure.unit, {})[figure.number] = None
     return units
 
@@ -226,7 +240,13 @@ def _digits(match: re.Match[str], *, is_title: bool) -> Figure:
     money = (match["money"] or "").strip().lower()
     parts = (money, value, "%" if scale == "persen" else scale)
     unit = match["unit"] or ""
-    if money or _NO_UNIT.fullmatch(unit) or not (is_title or unit.islower()):
+    if (
+        money
+        or scale
+        or ("." in value and unit.lower() not in _MEASURES)
+        or _NO_UNIT.fullmatch(unit)
+        or not (is_title or unit.islower())
+    ):
         unit = ""
     shown = f"{match['money'] or ''}{number}{match['scale'] or ''}"
     return Figure(" ".join(part for part in parts if part), unit.lower(), f"{shown} {unit}".rstrip())
@@ -249,8 +269,7 @@ def _read(
 ) -> tuple[list[tuple[Word, ...]], list[Word]]:
     """Return the runs of words that are written as names, and the other words that tell something.
 
-    Headlines write every word with a capital, so their text says which are names: those it has `confirmed`, and of the
-    others none that news has never used.
+    Headlines write every word with a capital, so the text under them says which are names: those it has `confirmed`.
     """
     matches = list(_TOKEN.finditer(text))
     tokens = [match[0] for match in matches]
@@ -271,10 +290,8 @@ def _read(
                 runs += _named(run)
                 run = []
             starts = not _SENTENCE_ENDS.isdisjoint(gap) or gap.strip() == "-" != gap
-            if confirmed is not None and word.key in confirmed:
-                kind = True
-            elif confirmed is not None and share[place] == UNKNOWN_SHARE:
-                kind = None
+            if confirmed is not None:
+                kind = True if word.key in confirmed else None
             else:
                 kind = _kind(word, share[place], is_certain=not is_title and not starts)
         if kind is not None:
@@ -298,7 +315,7 @@ def _kind(word: Word, share: int, *, is_certain: bool) -> bool | None:
     if is_certain:
         return True
     if share == UNKNOWN_SHARE:  # a common word seen only where sentences start is none
-        return True if word.idf >= _RARE_IDF else None
+        return True if word.idf >= _RARE_IDF and not word.key.endswith(_SUFFIXES) else None
     if share > _SURE_SHARE * 254:
         return True
     return False if share > _POSSIBLE_SHARE * 254 else None

@@ -242,10 +242,12 @@ def test_lists_of_groups_equal_the_oracle(connection: Connection, world: World, 
 
 
 def keeps_group(wanted: GroupFilter, rows: list[Row]) -> bool:
+    """A story is found by the title of any of its events, a cluster by its own."""
+    titles = {row["cluster_id"]: row["title"].lower() for row in reversed(rows)}.values()
     times = [row["published_us"] for row in rows]
     publishers = {row["publisher"] for row in rows if row["relation"] == "original"}
     return (
-        (wanted.q is None or wanted.q in rows[0]["title"].lower())
+        (wanted.q is None or any(wanted.q in title for title in titles))
         and (wanted.source is None or any(row["source"] == wanted.source for row in rows))
         and (wanted.from_us is None or max(times) >= wanted.from_us)
         and (wanted.to_us is None or min(times) < wanted.to_us)
@@ -255,6 +257,19 @@ def keeps_group(wanted: GroupFilter, rows: list[Row]) -> bool:
         )
         and len(publishers) >= (wanted.min_sources or 0)
     )
+
+
+def test_a_story_has_one_title_everywhere(connection: Connection, world: World) -> None:
+    """Lists, the story itself and its timeline choose alike: a headline of one of its events."""
+    listed, _ = groups.list_stories(connection, GroupFilter(), limit=100)
+    for one in listed:
+        story = groups.get_story(connection, one["id"])
+        assert one["title"] == story["title"] == groups.get_timeline(connection, one["id"])["title"]
+        assert one["title"] in {cluster["title"] for cluster in story["clusters"]}
+        assert one["id"] in {
+            found["id"]
+            for found in groups.list_stories(connection, GroupFilter(q=one["title"]), limit=100)[0]
+        }
 
 
 def test_clusters_of_one_story(connection: Connection, world: World) -> None:
@@ -274,19 +289,22 @@ def test_timeline_is_in_order_and_complete(connection: Connection, world: World)
         assert sorted(firsts) == firsts
         assert told["events_complete"]
         seen: set[str] = set()
+        told_before: set[str] = set()
         for one in events:
             members = world.members(one["cluster_id"])
             folded = [report["id"] for head in one["reports"] for report in (head, *head["copies"])]
             assert sorted(row["id"] for row in members) == sorted(folded)
             assert one["headline"] == one["representative"]["title"]
             assert one["representative"]["relation"] == "original"
+            assert one["what_is_new"] == [] or set(one["what_is_new"]).isdisjoint(told_before)
+            told_before |= set(one["what_is_new"])
             words = {word for row in members for word in title_terms(row["title"])}
             assert set(one["new_terms"]) <= words - seen
             seen |= words
 
 
 def test_lists_need_few_statements(connection: Connection, engine: Engine) -> None:
-    """No statement per row: a timeline takes three, a list two."""
+    """No statement per row: a timeline takes five, lists of clusters two and of stories three."""
     counted: list[str] = []
 
     def count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
@@ -297,10 +315,34 @@ def test_lists_need_few_statements(connection: Connection, engine: Engine) -> No
         groups.get_timeline(connection, identity("sto", 1))
         timeline, counted[:] = len(counted), []
         groups.list_clusters(connection, GroupFilter(), limit=100)
+        listed, counted[:] = len(counted), []
+        groups.list_stories(connection, GroupFilter(), limit=100)
     finally:
         event.remove(engine, "before_cursor_execute", count)
 
-    assert (timeline, len(counted)) == (3, 2)
+    assert (timeline, listed, len(counted)) == (5, 2, 3)
+
+
+def test_long_stories_are_told_from_some_of_their_texts(tmp_path: Path) -> None:
+    """A story of any length costs a bounded number of texts, and every event has a say."""
+    rows = [article_row(number) | {"cluster_id": identity("clu", number // 3)} for number in range(450)]
+    engine = new_store(tmp_path)
+    World(rows, {identity("clu", number): identity("sto", 0) for number in range(150)}).store(engine)
+    asked: list[int] = []
+
+    def count(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if "substr(articles.text" in statement:
+            asked.append(len(parameters) - 2)
+
+    event.listen(engine, "before_cursor_execute", count)
+    with engine.connect() as connection:
+        assert groups.get_story(connection, identity("sto", 0))["keywords"]
+        told = groups.get_timeline(connection, identity("sto", 0))
+    engine.dispose()
+
+    assert len(told["events"]) == 150
+    assert len(asked) == 2
+    assert all(150 <= number <= groups.MAX_TEXTS for number in asked)
 
 
 def test_big_groups_are_cut_and_say_so(tmp_path: Path) -> None:

@@ -8,11 +8,25 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from embeddings.terms import bundled_background
 from service.errors import Refused, code_of
 from service.store.cursor import Cursor
 from service.store.groups import fold
 from service.store.read import rfc3339
-from service.timeline import new_terms, representative, top_terms
+from service.telling import Telling, tell
+from service.timeline import (
+    MAX_KEYWORDS,
+    MAX_NEW,
+    keywords,
+    new_terms,
+    representative,
+    seen_words,
+    story_title,
+    top_terms,
+    what_is_new,
+)
+
+BACKGROUND = bundled_background()
 
 
 @given(st.integers(-(2**63), 2**63 - 1), st.integers(-(2**63), 2**63 - 1))
@@ -106,3 +120,132 @@ def test_new_terms_are_those_no_earlier_event_had() -> None:
 
 def test_top_terms_skip_small_words() -> None:
     assert top_terms(["Gempa di Kota", "Gempa dan 7 Kota yang Ada"]) == ["gempa", "kota"]
+
+
+# --- titles, keywords, news -------------------------------------------------------------------------------------------
+
+SINKING = (
+    "Nusa Jelita Karam di Pelabuhan Rawi, 14 Orang Hilang",
+    "Kapal Nusa Jelita karam di Pelabuhan Rawi. Nakhoda Togu Marbela mengatakan haluan robek. Sebanyak 14 orang hilang.",
+)
+SEARCH = (
+    "Pencarian Korban Nusa Jelita Dilanjutkan",
+    "Tim menyisir Pelabuhan Rawi mencari korban kapal Nusa Jelita. Nakhoda Togu Marbela diperiksa bersama dua orang.",
+)
+ARREST = (
+    "Nakhoda Nusa Jelita Ditahan",
+    "Polisi menahan Togu Marbela, nakhoda Nusa Jelita. Kata Kapolres Rudi Antaka, manifesnya dipalsukan: 302 orang naik.",
+)
+
+
+def told(*articles: tuple[str, str]) -> list[Telling]:
+    return [tell(BACKGROUND, title, text) for title, text in articles]
+
+
+def test_title_is_the_headline_nearest_to_all() -> None:
+    titles = [
+        "Warga Rawi Berduka Sepanjang Malam Kemarin",
+        SINKING[0],
+        "Nakhoda Nusa Jelita Ditahan",
+    ]
+
+    assert story_title(BACKGROUND, titles, [1, 1, 1]) == 1
+    assert story_title(BACKGROUND, titles, [200, 1, 1]) == 0
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        "NUSA JELITA KARAM DI PELABUHAN RAWI",
+        "Nusa Jelita Karam di Pelabuhan Rawi, Siapa yang Salah?",
+        "5 Fakta Nusa Jelita Karam di Pelabuhan Rawi",
+        "Nusa Jelita Karam di Pelabuhan Rawi, Ini Kata Nakhoda",
+        "5 Berita Terpopuler: Nusa Jelita Karam di Pelabuhan Rawi",
+        "Live Report: Nusa Jelita Karam di Pelabuhan Rawi",
+        "Nusa Jelita",
+        "Nusa Jelita Karam di Pelabuhan Rawi " * 4,
+    ],
+)
+def test_headlines_about_themselves_name_no_story(unfit: str) -> None:
+    """They are nearest to the others by their words, and still are taken only when there is nothing else."""
+    titles = [unfit, "Nakhoda Nusa Jelita Ditahan Polisi Rawi", unfit]
+
+    assert story_title(BACKGROUND, titles, [9, 1, 9]) == 1
+    assert story_title(BACKGROUND, [unfit], [1]) == 0
+
+
+def test_today_is_no_pointer() -> None:
+    titles = ["Kapal Nusa Jelita Berlayar Hari Ini dari Rawi", "Warga Menonton dari Tepi Dermaga Lama"]
+
+    assert story_title(BACKGROUND, titles, [5, 1]) == 0
+
+
+def test_keywords_are_names_as_written_then_words() -> None:
+    found = keywords(told(SINKING, SEARCH, ARREST))
+
+    assert {"Nusa Jelita", "Togu Marbela", "Pelabuhan Rawi"} <= set(found)
+    assert {"nusa", "jelita", "Nusa", "Jelita", "Togu", "Rawi"}.isdisjoint(found)
+    assert found.index("Nusa Jelita") < found.index("nakhoda") if "nakhoda" in found else True
+    assert len(found) <= MAX_KEYWORDS
+
+
+def test_keywords_do_not_depend_on_the_order() -> None:
+    articles = told(SINKING, SEARCH, ARREST)
+
+    assert set(keywords(articles)) == set(keywords(articles[::-1]))
+    assert keywords([]) == []
+
+
+def test_a_name_in_capitals_is_read_from_another_text() -> None:
+    found = keywords(
+        told(("A", "PELABUHAN RAWI - Hujan."), ("B", "di Pelabuhan Rawi hujan. Kata Pelabuhan Rawi."))
+    )
+
+    assert "Pelabuhan Rawi" in found
+    assert "PELABUHAN RAWI" not in found
+
+
+def test_news_is_what_earlier_events_did_not_have() -> None:
+    (arrest,) = told(ARREST)
+    seen = seen_words(" ".join((*SINKING, *SEARCH)))
+    found = what_is_new(arrest, seen, {"14", "2"})
+
+    assert found[:2] == ["Kapolres Rudi Antaka", "302 orang"]
+    assert "ditahan" in found
+    assert not {"Togu Marbela", "Nusa Jelita", "nakhoda"} & set(found)
+
+
+def test_nothing_is_new_twice() -> None:
+    (sinking,) = told(SINKING)
+
+    assert what_is_new(sinking, seen_words(" ".join(SINKING)), {"14"}) == []
+    assert what_is_new(sinking, set(), set())[:2] == ["Nusa Jelita", "Pelabuhan Rawi"]
+    assert len(what_is_new(sinking, set(), set())) <= MAX_NEW
+
+
+def test_a_long_name_is_cut_to_what_is_new_in_it() -> None:
+    (long,) = told(("", "Menurut Kepala Desa Rawi Kulon Sabar Wirasta, hujan turun."))
+
+    assert what_is_new(long, {"kepala", "desa", "rawi", "kulon"}, set())[0] == "Sabar Wirasta"
+
+
+def test_ages_are_no_news_but_sentences_in_headlines_are() -> None:
+    text = "Togu Marbela (51 tahun) dihukum 7 tahun."
+    inside, headed = told(("Nakhoda Dihukum", text), ("Nakhoda Dihukum 7 Tahun", text))
+
+    assert not any("tahun" in one.lower() for one in what_is_new(inside, set(), set()))
+    assert "7 Tahun" in what_is_new(headed, set(), set())
+
+
+@given(st.lists(st.tuples(st.text(max_size=60), st.text(max_size=200)), max_size=4))
+def test_any_story_is_told(articles: list[tuple[str, str]]) -> None:
+    """Whatever strangers write: what is shown stands in what they wrote."""
+    every = told(*articles)
+    whole = " ".join(f"{title}\n{text}" for title, text in articles)
+    known = {word for name in keywords(every) for word in name.lower().split()}
+
+    assert known <= seen_words(whole) | {word.lower() for word in whole.split()}
+    for one, (title, text) in zip(every, articles, strict=True):
+        assert set(what_is_new(one, seen_words(f"{title}\n{text}"), set())) <= {
+            figure.written for figure in one.figures
+        }

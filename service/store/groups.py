@@ -6,13 +6,15 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import exists, func, select, tuple_
+from sqlalchemy import exists, func, or_, select, tuple_
 
+from embeddings.terms import bundled_background
 from service.errors import NotFound
 from service.store.cursor import Cursor
 from service.store.read import REPORT, report_row, rfc3339
 from service.store.tables import articles, clusters, stories
-from service.timeline import new_terms, representative, top_terms
+from service.telling import LEAD_CHARS, figures, tell
+from service.timeline import keywords, new_terms, representative, seen_words, story_title, what_is_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 MAX_MEMBERS = 500
 MAX_REPORTS = 100
 MAX_CLUSTERS = 200
+MAX_TEXTS = 240
+"""Texts read to tell a story: the first reports of each event, fewer of each the more events there are."""
+TEXTS_AN_EVENT = 6
+TEXT_CHARS = 4000
+MAX_TITLES = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +97,20 @@ def get_story(connection: Connection, story_id: str) -> dict[str, Any]:
     """
     story = _story(connection, story_id)
     rows, complete = _events(connection, story_id)
+    members = _members(connection, [row.id for row in rows], _texts_an_event(len(rows)))
+    texts = _texts(
+        connection, [one["id"] for found in members.values() for one in found if one["copy_of"] is None]
+    )
+    background = bundled_background()
+    told = [
+        tell(background, one["title"], texts[one["id"]][:LEAD_CHARS], outlets=(one["source"],))
+        for row in rows
+        for one in members[row.id]
+        if one["id"] in texts
+    ]
     return {
         **_story_rows(connection, [story])[0],
-        "keywords": top_terms(row.title for row in rows),
+        "keywords": keywords(told),
         "clusters": _cluster_rows(connection, rows),
         "clusters_complete": complete,
     }
@@ -108,13 +126,39 @@ def get_timeline(connection: Connection, story_id: str) -> dict[str, Any]:
     rows, complete = _events(connection, story_id)
     members = _members(connection, [row.id for row in rows], MAX_REPORTS + 1)
     told = [row for row in rows if members[row.id]]
-    news = new_terms([[member["title"] for member in members[row.id][:MAX_REPORTS]] for row in told])
+    terms = new_terms([[member["title"] for member in members[row.id][:MAX_REPORTS]] for row in told])
+    news = _news(connection, [members[row.id][:MAX_REPORTS] for row in told])
     return {
         "story_id": story.id,
-        "title": story.title,
-        "events": [_event(row, members[row.id], terms) for row, terms in zip(told, news, strict=True)],
+        "title": _titles(connection, [story])[story.id],
+        "events": [
+            {**_event(row, members[row.id]), "what_is_new": new, "new_terms": added}
+            for row, new, added in zip(told, news, terms, strict=True)
+        ],
         "events_complete": complete,
     }
+
+
+def _news(connection: Connection, events: Sequence[list[dict[str, Any]]]) -> list[list[str]]:
+    """Return what each event's representative article has that the first reports of the earlier events had not."""
+    limit = _texts_an_event(len(events))
+    speakers = [found[representative([one["relation"] for one in found])[0]] for found in events]
+    heard = [[one for one in found if one["copy_of"] is None][:limit] for found in events]
+    texts = _texts(connection, [one["id"] for found in (*heard, speakers) for one in found])
+    background = bundled_background()
+    seen: set[str] = set()
+    numbers: set[str] = set()
+    news = []
+    for speaker, found in zip(speakers, heard, strict=True):
+        told = tell(
+            background, speaker["title"], texts[speaker["id"]][:LEAD_CHARS], outlets=(speaker["source"],)
+        )
+        news.append(what_is_new(told, seen, numbers))
+        for one in (speaker, *found):
+            text = f"{one['title']}\n{texts[one['id']]}"
+            seen |= seen_words(text)
+            numbers |= {figure.number for figure in figures(text)}
+    return news
 
 
 def fold(reports: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -139,7 +183,18 @@ def _root(article_id: str, parents: dict[str, str | None]) -> str:
     return path[-1]
 
 
-def _event(row: Row[Any], members: list[dict[str, Any]], terms: list[str]) -> dict[str, Any]:
+def _texts_an_event(events: int) -> int:
+    return max(1, min(TEXTS_AN_EVENT, MAX_TEXTS // max(events, 1)))
+
+
+def _texts(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
+    """Read the beginnings of the texts of articles."""
+    text = func.substr(articles.c.text, 1, TEXT_CHARS)
+    rows = connection.execute(select(articles.c.id, text).where(articles.c.id.in_(sorted(set(ids)))))
+    return {article_id: found for article_id, found in rows}  # noqa: C416  rows are no pairs to a type checker
+
+
+def _event(row: Row[Any], members: list[dict[str, Any]]) -> dict[str, Any]:
     shown = members[:MAX_REPORTS]
     chosen, why = representative([member["relation"] for member in shown])
     return {
@@ -153,7 +208,6 @@ def _event(row: Row[Any], members: list[dict[str, Any]], terms: list[str]) -> di
         "article_count": row.article_count,
         "copy_count": row.copy_count,
         "independent_source_count": row.independent_source_count,
-        "new_terms": terms,
     }
 
 
@@ -205,7 +259,7 @@ def _page(
 
 def _conditions(table: Table, wanted: GroupFilter) -> Iterator[ColumnElement[bool]]:
     if wanted.q is not None:
-        yield table.c.title.icontains(wanted.q, autoescape=True)
+        yield _titled(table, wanted.q)
     if wanted.source is not None:
         yield _reported_by(table, wanted.source)
     if wanted.from_us is not None:
@@ -218,6 +272,15 @@ def _conditions(table: Table, wanted: GroupFilter) -> Iterator[ColumnElement[boo
         yield table.c.independent_source_count >= wanted.min_sources
     if wanted.story_id is not None:
         yield table.c.story_id == wanted.story_id
+
+
+def _titled(table: Table, part: str) -> ColumnElement[bool]:
+    own = table.c.title.icontains(part, autoescape=True)
+    if table is clusters:
+        return own
+    # A story is shown under the title of one of its events.
+    inside = select(clusters.c.story_id).where(clusters.c.title.icontains(part, autoescape=True))
+    return or_(own, table.c.id.in_(inside))
 
 
 def _reported_by(table: Table, source: str) -> ColumnElement[bool]:
@@ -236,7 +299,31 @@ def _cluster_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict
 
 def _story_rows(connection: Connection, rows: Sequence[Row[Any]]) -> list[dict[str, Any]]:
     sources = _sources(connection, clusters.c.story_id, [row.id for row in rows])
-    return [{**_group(row, sources[row.id]), "cluster_count": row.cluster_count} for row in rows]
+    titles = _titles(connection, rows)
+    return [
+        {**_group(row, sources[row.id]), "title": titles[row.id], "cluster_count": row.cluster_count}
+        for row in rows
+    ]
+
+
+def _titles(connection: Connection, rows: Sequence[Row[Any]]) -> dict[str, str]:
+    """Choose the title of each story among those of its largest events; one event alone lends its own."""
+    found = {row.id: row.title for row in rows}
+    several = [row.id for row in rows if row.cluster_count > 1]
+    if not several:
+        return found
+    size = (clusters.c.article_count.desc(), clusters.c.seq)
+    place = func.row_number().over(partition_by=clusters.c.story_id, order_by=size).label("place")
+    columns = (clusters.c.story_id, clusters.c.title, clusters.c.article_count, clusters.c.first_published_us)
+    ranked = select(*columns, clusters.c.seq, place).where(clusters.c.story_id.in_(several)).subquery()
+    query = select(ranked).where(ranked.c.place <= MAX_TITLES)
+    events: dict[str, list[Row[Any]]] = defaultdict(list)
+    for row in connection.execute(query.order_by(ranked.c.first_published_us, ranked.c.seq)):
+        events[row.story_id].append(row)
+    for story_id, inside in events.items():
+        titles, sizes = [row.title for row in inside], [row.article_count for row in inside]
+        found[story_id] = titles[story_title(bundled_background(), titles, sizes)]
+    return found
 
 
 def _sources(
