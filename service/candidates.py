@@ -96,8 +96,6 @@ def _may_meet(window: Window, left: Rows, right: Rows) -> tuple[Rows, Rows]:
 
 def evidence_of(candidates: Candidates, found: slice, row: int) -> dict[str, float]:
     """Return the features of the pair that `row` forms in `found`, by name."""
-    place = int(np.flatnonzero(candidates.rows[found] == row)[0])
-    return {
-        name: round(float(value), 4)
-        for name, value in zip(FEATURES, candidates.features[found][place], strict=True)
-    }
+    place = found.start + int((candidates.rows[found] == row).argmax())
+    values = candidates.features[place].tolist()
+    return {name: round(value, 4) for name, value in zip(FEATURES, values, strict=True)}

@@ -7,9 +7,10 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import bindparam, delete, distinct, func, insert, or_, select, update
+from sqlalchemy import delete, distinct, func, insert, or_, select, update
 
 from service.model import Article, Outcome, Placement, Reason
+from service.store.bulk import insert_rows
 from service.store.tables import articles, clusters, meta, revisions, stories, vectors
 from service.store.times import local_time
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
 CHUNK = 500
+_ASCII = json.JSONEncoder()
+_UNICODE = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +160,10 @@ def article_columns(article: Article, fingerprint: bytes) -> dict[str, Any]:
         "author": article.author,
         "agency": article.agency,
         "language": article.language,
-        "labels": json.dumps(article.labels),
-        "related": json.dumps(article.related, ensure_ascii=False),
-        "metadata": json.dumps(article.metadata, ensure_ascii=False),
-        "warnings": json.dumps(article.warnings),
+        "labels": _ASCII.encode(article.labels) if article.labels else "[]",
+        "related": _UNICODE.encode(article.related) if article.related else "[]",
+        "metadata": _UNICODE.encode(article.metadata) if article.metadata else "{}",
+        "warnings": _ASCII.encode(article.warnings) if article.warnings else "[]",
         "is_truncated": int(article.is_truncated),
         "published_us": article.published_us,
         "offset_minutes": 0 if offset is None else round(offset.total_seconds() / 60),
@@ -202,10 +205,11 @@ def insert_outcomes(
         if outcome.placement.story_id not in known
     }
     if new_stories:
-        connection.execute(insert(stories), list(reversed(new_stories.values())))
+        insert_rows(connection, stories, list(reversed(new_stories.values())))
     if opened:
-        connection.execute(
-            insert(clusters),
+        insert_rows(
+            connection,
+            clusters,
             [
                 {
                     **_span(outcome),
@@ -217,8 +221,9 @@ def insert_outcomes(
                 for outcome in opened
             ],
         )
-    connection.execute(
-        insert(articles),
+    insert_rows(
+        connection,
+        articles,
         [
             {
                 **article_columns(outcome.article, fingerprint),
@@ -248,8 +253,9 @@ def insert_vectors(connection: Connection, new: Sequence[NewVector]) -> None:
             )
         )
     }
-    connection.execute(
-        insert(vectors),
+    insert_rows(
+        connection,
+        vectors,
         [
             {
                 "article_seq": sequence[vector.article_id],
@@ -277,9 +283,8 @@ def refresh_counts(
 
 
 def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str], now_us: int) -> None:
-    members = articles.join(clusters, clusters.c.id == articles.c.cluster_id)
     is_copy = articles.c.copy_of.is_not(None)
-    counts = connection.execute(
+    counts = (
         select(
             group.label("key"),
             func.count().label("article_count"),
@@ -289,26 +294,21 @@ def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str],
             func.min(articles.c.published_us).label("first_published_us"),
             func.max(articles.c.published_us).label("last_published_us"),
         )
-        .select_from(members)
+        .select_from(articles.join(clusters, clusters.c.id == articles.c.cluster_id))
         .where(group.in_(ids))
         .group_by(group)
+        .subquery()
     )
     names = [
         column.name
         for column in table.c
         if column.name.endswith("_count") or column.name.endswith("published_us")
     ]
-    rows = [
-        {"key": row["key"], "now": now_us, **{f"new_{name}": row[name] for name in names}}
-        for row in counts.mappings()
-    ]
-    if rows:
-        connection.execute(
-            update(table)
-            .where(table.c.id == bindparam("key"))
-            .values(updated_us=bindparam("now"), **{name: bindparam(f"new_{name}") for name in names}),
-            rows,
-        )
+    connection.execute(
+        update(table)
+        .where(table.c.id == counts.c.key)
+        .values(updated_us=now_us, **{name: counts.c[name] for name in names})
+    )
 
 
 def revise(connection: Connection, row: RowMapping, article: Article, fingerprint: bytes) -> None:
@@ -396,5 +396,7 @@ def _span(outcome: Outcome) -> dict[str, Any]:
 
 def _json(reason: Reason | None) -> str:
     return (
-        "null" if reason is None else json.dumps({name: getattr(reason, name) for name in Reason.__slots__})
+        "null"
+        if reason is None
+        else _ASCII.encode({name: getattr(reason, name) for name in Reason.__slots__})
     )
