@@ -14,7 +14,7 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c
 # The model lies in the package: nothing here may wait for a network.
 OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
-.PHONY: help install serve demo test test-slow check benchmark-quality benchmark-ingest clean
+.PHONY: help install serve demo test test-slow check benchmark-quality benchmark-copies benchmark-ingest clean
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
@@ -49,6 +49,9 @@ check: $(STAMP) ## Lint, formatting and types
 
 benchmark-quality: $(STAMP) ## Score labelled news: make benchmark-quality GOLD="a.ndjson.gz b.ndjson.gz"
 	$(OFFLINE) $(RUN) -m benchmarks.quality $(GOLD) $(ARGS)
+
+benchmark-copies: $(STAMP) ## Score copies, raw and after reading: make benchmark-copies GOLD="a.ndjson.gz b.ndjson.gz"
+	$(OFFLINE) $(RUN) -m benchmarks.copies $(GOLD) $(ARGS)
 
 benchmark-ingest: $(STAMP) ## Measure speed and durability: make benchmark-ingest CORPUS=articles.ndjson.gz
 	$(OFFLINE) $(RUN) -m benchmarks.ingest $(CORPUS) $(ARGS)

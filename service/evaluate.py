@@ -63,6 +63,22 @@ def evaluate(
     Raises:
         EvaluationError: an article of the file is refused.
     """
+    outcomes, seconds = replay(gold, settings, models=models, on_chunk=on_chunk)
+    return _score(gold, outcomes, seconds)
+
+
+def replay(
+    gold: Sequence[GoldArticle],
+    settings: Settings,
+    *,
+    models: Models | None = None,
+    on_chunk: Callable[[int], None] = lambda _articles: None,
+) -> tuple[list[Outcome], float]:
+    """Post `gold` in its order into a new store; return the answers, and the seconds it took.
+
+    Raises:
+        EvaluationError: an article of the file is refused.
+    """
     outcomes: list[Outcome] = []
 
     def keep(_records: list[Record], results: list[Outcome | Rejected]) -> None:
@@ -80,7 +96,16 @@ def evaluate(
             start = time.perf_counter()
             feed(desk, [_record(article) for article in gold], on_chunk=keep)
             seconds = time.perf_counter() - start
-    return _score(gold, outcomes, seconds)
+    return outcomes, seconds
+
+
+def copies_found(gold: Sequence[GoldArticle], outcomes: Sequence[Outcome]) -> dict[str, str | None]:
+    """Return for each article of `gold` the one it was found to repeat, or None, by external ID."""
+    external = {outcome.id: article.external_id for outcome, article in zip(outcomes, gold, strict=True)}
+    return {
+        article.external_id: external.get(outcome.placement.copy_of or "")
+        for outcome, article in zip(outcomes, gold, strict=True)
+    }
 
 
 def _record(article: GoldArticle) -> Record:
@@ -100,14 +125,10 @@ def _record(article: GoldArticle) -> Record:
 def _score(gold: Sequence[GoldArticle], outcomes: Sequence[Outcome], seconds: float) -> Report:
     events = [article.cluster for article in gold]
     predicted = [outcome.placement.cluster_id for outcome in outcomes]
-    external = {outcome.id: article.external_id for outcome, article in zip(outcomes, gold, strict=True)}
     every, labelled = metrics.stories(
         [article.story for article in gold], events, [outcome.placement.story_id for outcome in outcomes]
     )
-    copies = {
-        article.external_id: external.get(outcome.placement.copy_of or "")
-        for outcome, article in zip(outcomes, gold, strict=True)
-    }
+    copies = copies_found(gold, outcomes)
     return Report(
         articles=len(gold),
         articles_per_second=round(len(gold) / seconds, 1),

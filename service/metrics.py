@@ -9,6 +9,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
@@ -120,6 +121,27 @@ def copy_pairs(gold_copy_of: Mapping[str, str | None], predicted_copy_of: Mappin
     """
     documents = sorted({*_named(gold_copy_of), *_named(predicted_copy_of)})
     return pairwise(_copy_groups(gold_copy_of, documents), _copy_groups(predicted_copy_of, documents))
+
+
+def copied(copy_of: Mapping[str, str | None]) -> set[tuple[str, str]]:
+    """Return the pairs of documents, each in order, that are copies of one another, directly or through others.
+
+    Source: the pairs that `copy_pairs` compares.
+    """
+    documents = sorted(_named(copy_of))
+    groups: dict[str, list[str]] = {}
+    for document, group in zip(documents, _copy_groups(copy_of, documents), strict=True):
+        groups.setdefault(group, []).append(document)
+    return {pair for members in groups.values() for pair in combinations(members, 2)}
+
+
+def sets(gold: set[tuple[str, str]], predicted: set[tuple[str, str]]) -> Score:
+    """Compare two sets of pairs; precision is 1 where nothing is predicted, recall where there is nothing to find.
+
+    Source: definition, with the conventions of `pairwise`.
+    """
+    agreed = len(gold & predicted)
+    return _score(agreed / len(predicted) if predicted else 1.0, agreed / len(gold) if gold else 1.0)
 
 
 def stories(

@@ -15,7 +15,18 @@ from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
 from service.gold import GoldArticle, read_gold
-from service.metrics import Score, ami, bcubed, ceaf_e, copy_pairs, pairwise, singleton_rate, stories
+from service.metrics import (
+    Score,
+    ami,
+    bcubed,
+    ceaf_e,
+    copied,
+    copy_pairs,
+    pairwise,
+    sets,
+    singleton_rate,
+    stories,
+)
 
 Metric: TypeAlias = Callable[[Sequence[str], Sequence[str]], Score]
 Partitions: TypeAlias = tuple[list[str], list[str]]
@@ -208,6 +219,14 @@ def test_ceaf_e_equals_the_full_assignment_on_many_components(seed: int) -> None
 def test_copy_pairs_equal_the_transitive_closure(gold: CopyOf, predicted: CopyOf) -> None:
     if gold or predicted:
         assert as_tuple(copy_pairs(gold, predicted)) == approximately(slow_copy_pairs(gold, predicted))
+
+
+@given(copies(), copies())
+def test_pairs_of_copies_score_as_copy_pairs_do(gold: CopyOf, predicted: CopyOf) -> None:
+    if gold or predicted:
+        score = sets(copied(gold), copied(predicted))
+        assert as_tuple(score) == approximately(copy_pairs(gold, predicted))
+        assert all(first < second for first, second in copied(gold))
 
 
 @given(st.lists(label, min_size=1))
