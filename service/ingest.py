@@ -19,15 +19,14 @@ from embeddings.text import fingerprint, normalise
 from embeddings.vectors import ArticleVectors, vectorise
 from service.assign import Choice, Voice, choose, event_rule, story_rule
 from service.candidates import Candidates, event_candidates, evidence_of, story_candidates
-from service.copies import near_copy, relation, text_shingles
+from service.copies import Wording, near_copy, relation, wording
 from service.model import ID_PREFIXES, Article, Outcome, Placement, Reason
 from service.store import write
 from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    import numpy.typing as npt
     from sqlalchemy import Connection, Engine, RowMapping
 
     from embeddings.encoder import Encoder
@@ -40,7 +39,6 @@ ONE_DAY_LABELS = frozenset({"schedule", "price"})
 MIN_COPY_COSINE = 0.5
 MAX_COPY_CHECKS = 4
 _WHOLE = FEATURES.index("whole_cosine")
-_CONFLICT = FEATURES.index("number_conflict")
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,56 +324,77 @@ def _find_copy(
     likely = (
         (whole >= MIN_COPY_COSINE)
         & (candidates.probability[found] >= cut)
-        & (candidates.features[found, _CONFLICT] == 0)
         # A round-up holds other reports' text without being their copy.
         & ((window.flags[candidates.rows[found]] ^ window.flags[draft.row]) & STANDS_ALONE == 0)
     )
     order = np.lexsort((candidates.rows[found], -whole))
+    rows = candidates.rows[found][order[likely[order]]].tolist()
+    # A copy stands for the first text: compared with one another, copies would drift from it step by step.
+    firsts: dict[str, int] = {}
+    for row in rows:
+        firsts.setdefault(texts.first(row), row)
     best: tuple[int, float] | None = None
-    for place in [place for place in order if likely[place]][:MAX_COPY_CHECKS]:
-        row = int(candidates.rows[found][place])
-        copy = near_copy(texts.shingles(row), texts.own_shingles(draft))
+    for first, row in list(firsts.items())[:MAX_COPY_CHECKS]:
+        copy = near_copy(texts.wording(first), texts.wording(draft.id))
         if copy is not None and (best is None or copy.similarity > best[1]):
             best = (row, copy.similarity)
     return best
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """What an article is compared by as a copy."""
+
+    title: str
+    text: str
+    event_us: int
+    publisher: str
+    first: str
+
+
 class _Texts:
-    """Shingles of the articles a batch may repeat, read from the store once and only when asked for."""
+    """Texts of the articles a batch may repeat, read from the store once and only when asked for."""
 
     def __init__(self, connection: Connection, window: Window, drafts: Sequence[_Draft]) -> None:
         self._connection = connection
         self._window = window
         self._drafts = {draft.row: draft for draft in drafts}
-        self._shingles: dict[int, npt.NDArray[np.uint64]] = {}
-        self._stored: dict[int, RowMapping] = {}
+        self._ids: dict[int, str] = {}
+        self._texts = {draft.id: _text_of_draft(draft) for draft in drafts}
+        self._wordings: dict[str, Wording] = {}
 
     def load(self, rows: Sequence[int]) -> None:
-        """Read the texts of stored rows in one go."""
-        ids = {self._window.article_id(row): row for row in rows if row not in self._drafts}
-        for article_id, text in write.texts_of(self._connection, list(ids)).items():
-            self._stored[ids[article_id]] = text
+        """Read the texts of stored rows, and of the first texts behind them."""
+        self._ids |= {row: self._window.article_id(row) for row in rows if row not in self._drafts}
+        self._read(self._ids.values())
+        self._read({self._texts[article_id].first for article_id in self._ids.values()} - set(self._texts))
 
-    def shingles(self, row: int) -> npt.NDArray[np.uint64]:
-        """Return the shingles of the article at `row`."""
-        if row not in self._shingles:
-            draft = self._drafts.get(row)
-            text = self._stored[row]["text"] if draft is None else draft.prepared.article.text
-            self._shingles[row] = text_shingles(text)
-        return self._shingles[row]
+    def _read(self, ids: Iterable[str]) -> None:
+        for article_id, row in write.texts_of(self._connection, sorted(ids)).items():
+            event_us = min(row["published_us"], row["received_us"])
+            first = row["copy_of"] or article_id
+            self._texts[article_id] = _Text(row["title"], row["text"], event_us, row["publisher"], first)
 
-    def own_shingles(self, draft: _Draft) -> npt.NDArray[np.uint64]:
-        """Return the shingles of a draft."""
-        assert draft.row is not None
-        return self.shingles(draft.row)
-
-    def original(self, row: int) -> tuple[str, str]:
-        """Return ID of the first text behind `row` and the publisher of `row`."""
+    def first(self, row: int) -> str:
+        """Return the ID of the first text behind the article at `row`, its own unless it is a copy."""
         draft = self._drafts.get(row)
-        if draft is not None:
-            return draft.copy_of or draft.id, draft.prepared.article.publisher
-        stored = self._stored[row]
-        return stored["copy_of"] or stored["id"], stored["publisher"]
+        return self._texts[self._ids[row]].first if draft is None else draft.copy_of or draft.id
+
+    def publisher(self, article_id: str) -> str:
+        """Return the publisher of a draft or of an article read."""
+        return self._texts[article_id].publisher
+
+    def wording(self, article_id: str) -> Wording:
+        """Return the wording of a draft or of an article read."""
+        if article_id not in self._wordings:
+            text = self._texts[article_id]
+            self._wordings[article_id] = wording(text.title, text.text, text.event_us)
+        return self._wordings[article_id]
+
+
+def _text_of_draft(draft: _Draft) -> _Text:
+    article = draft.prepared.article
+    return _Text(article.title, article.text, article.event_us, article.publisher, draft.id)
 
 
 def _rows(drafts: Sequence[_Draft]) -> list[int]:
@@ -421,8 +440,8 @@ def _decide_clusters(
         copied = _find_copy(window, draft, found, candidates, texts, cuts.event)
         if copied is not None:
             row, draft.similarity = copied
-            draft.copy_of, publisher = texts.original(row)
-            draft.same_publisher = publisher == draft.prepared.article.publisher
+            draft.copy_of = texts.first(row)
+            draft.same_publisher = texts.publisher(draft.copy_of) == draft.prepared.article.publisher
             draft.cluster = int(window.clusters[row])
             window.place(draft.row, draft.cluster, is_copy=True)
             evidence = evidence_of(candidates, found, row)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embeddings.similarity import FEATURES, pair_features
-from service.copies import near_copy, relation, text_shingles
+from service.copies import Wording, near_copy, relation, wording
 from service.ingest import flags_of, outlet_id, prepare_vectors
 from service.store import write
 from service.window import Entry
@@ -88,7 +88,7 @@ def _neighbours(
     probability = models.event.probability(features)
     best = np.lexsort((rows, -features[:, _LEAD], -probability))[:limit]
     ids = [window.article_id(int(rows[place])) for place in best]
-    own = text_shingles(asked.article.text)
+    own = wording(asked.article.title, asked.article.text, asked.article.event_us)
     with engine.connect() as connection:
         stored = {name: write.find_article(connection, name) for name in ids}
     return [
@@ -102,11 +102,12 @@ def _neighbour(
     stored: RowMapping | None,
     features: npt.NDArray[np.float64],
     probability: float,
-    own: npt.NDArray[np.uint64],
+    own: Wording,
     asked: _Asked,
 ) -> Neighbour:
     assert stored is not None
-    copy = near_copy(own, text_shingles(stored["text"]))
+    event_us = min(stored["published_us"], stored["received_us"])
+    copy = near_copy(own, wording(stored["title"], stored["text"], event_us))
     return Neighbour(
         id=stored["id"],
         title=stored["title"],

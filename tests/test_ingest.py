@@ -34,7 +34,7 @@ from wire import (
     room,
 )
 
-from service.copies import near_copy, text_shingles
+from service.copies import near_copy, wording
 from service.ingest import batches, prepare_vectors
 from service.store import tables
 
@@ -266,7 +266,7 @@ def test_relation_and_similarity(
     assert expected == second.placement.relation
     assert first.placement.cluster_id == second.placement.cluster_id
     assert first.placement.story_id == second.placement.story_id
-    same = near_copy(text_shingles(FIRE), text_shingles(text.lower()))
+    same = near_copy(wording("", FIRE, 0), wording("", text.lower(), 0))
     if expected == "original":
         assert (second.placement.copy_of, second.placement.similarity) == (None, None)
     else:
@@ -297,6 +297,48 @@ def test_copies_never_chain(desk: Room, seed: int) -> None:
     outcomes = [outcome for part in cut(items, seed) for outcome in desk.post(*part)]
 
     assert [None] + [outcomes[0].id] * 4 == [outcome.placement.copy_of for outcome in outcomes]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_copies_do_not_drift(desk: Room, seed: int) -> None:
+    """A text changed a little each time is held against the first, not the last: at some point it is a copy no more."""
+    text, versions = FIRE.split(), [FIRE]
+    for number in range(0, 24, 4):
+        text = [*text[:number], *(f"lain{place}" for place in range(number, number + 4)), *text[number + 4 :]]
+        versions.append(" ".join(text))
+    items = [article(f"x{number}", BURNT, version, hours=number) for number, version in enumerate(versions)]
+
+    outcomes = [outcome for part in cut(items, seed) for outcome in desk.post(*part)]
+
+    first = wording(BURNT, FIRE, 0)
+    expected = [near_copy(first, wording(BURNT, version, 0)) is not None for version in versions[1:]]
+    assert (expected[0], expected[-1]) == (True, False)
+    originals = [outcome.placement.copy_of for outcome in outcomes[1:]]
+    assert expected == [original == outcomes[0].id for original in originals]
+
+
+def test_a_copy_of_a_reprint_is_named_by_the_first_publisher(desk: Room) -> None:
+    """The relation is that to the text a copy points to: back at the first publisher it is a near copy again."""
+    first, reprint, again = desk.post(
+        article("a", BURNT, FIRE, source=ONE),
+        article("b", BURNT, f"{FIRE} Simak kabar lain.", source=TWO, hours=1),
+        article("c", BURNT, f"{FIRE} Simak kabar lain di sini.", source=ONE, hours=2),
+    )
+
+    assert [found.placement.relation for found in (reprint, again)] == ["reprint", "near_copy"]
+    assert [first.id] * 2 == [found.placement.copy_of for found in (reprint, again)]
+
+
+def test_other_figures_on_another_day_are_no_copy(desk: Room) -> None:
+    """The same words with other figures are a correction on the same day and another report on the next."""
+    before, after = f"{FIRE} Kios terbakar 48 unit.", f"{FIRE} Kios terbakar 57 unit."
+    outcomes = desk.post(
+        article("a", BURNT, before),
+        article("b", BURNT, after, hours=1),
+        article("c", BURNT, f"{FIRE} Kios terbakar 61 unit.", hours=24),
+    )
+
+    assert [outcome.placement.relation for outcome in outcomes] == ["original", "near_copy", "original"]
 
 
 def test_a_copy_adds_no_weight(desk: Room) -> None:

@@ -1,11 +1,9 @@
-"""Text to words, fingerprints and shingles, against plain Python sets and against hostile input."""
+"""Text to words, fingerprints and words in common, against plain Python and against hostile input."""
 
 import random
-import string
 import time
 import unicodedata
 
-import numpy as np
 import pytest
 from helpers import unhurried
 from hypothesis import given
@@ -15,12 +13,10 @@ from embeddings.text import (
     MAX_CHARS,
     MAX_MARKS,
     MIN_BODY_WORDS,
-    SHINGLE_WORDS,
     fingerprint,
     identities,
+    kept_in_order,
     normalise,
-    overlap,
-    shingles,
     term_id,
     words,
 )
@@ -168,56 +164,45 @@ def test_a_long_body_stands_alone_and_a_short_one_needs_its_title() -> None:
     assert len(fingerprint("", "")) == 16
 
 
-def five_word_runs(tokens: list[str]) -> set[tuple[str, ...]]:
-    lower = [token.lower() for token in tokens]
-    if len(lower) < SHINGLE_WORDS:
-        return {tuple(lower)} - {()}
-    return {tuple(lower[start : start + 5]) for start in range(len(lower) - 4)}
+def longest_common(a: list[str], b: list[str]) -> int:
+    """The table of Wagner & Fischer, row by row."""
+    row = [0] * (len(b) + 1)
+    for word in a:
+        before = row
+        row = [0]
+        for place, other in enumerate(b):
+            row.append(before[place] + 1 if word == other else max(row[place], before[place + 1]))
+    return row[-1]
+
+
+FEW_WORDS = st.lists(st.sampled_from(["api", "banjir", "gempa", "hujan", "kota", "warga"]), max_size=150)
 
 
 @unhurried
-@given(TOKENS, TOKENS)
-def test_shingles_overlap_as_the_sets_of_five_word_runs_do(left: list[str], right: list[str]) -> None:
-    """Jaccard similarity and containment are those of the true sets, and shingles are sorted and distinct."""
-    a, b = five_word_runs(left), five_word_runs(right)
-    jaccard = len(a & b) / len(a | b) if a and b else 0.0
-    containment = len(a & b) / min(len(a), len(b)) if a and b else 0.0
-    found = shingles(", ".join(left)), shingles("\n".join(right))
-
-    assert overlap(*found) == (jaccard, containment)
-    assert overlap(*reversed(found)) == (jaccard, containment)
-    assert [len(a), len(b)] == [len(part) for part in found]
-    assert all((part[1:] > part[:-1]).all() for part in found)
+@given(FEW_WORDS, FEW_WORDS)
+def test_words_kept_in_order_are_the_longest_common_subsequence(left: list[str], right: list[str]) -> None:
+    """The whole-number recurrence gives what the table gives, in either direction."""
+    assert longest_common(left, right) == kept_in_order(left, right) == kept_in_order(right, left)
 
 
-@given(st.lists(st.text(string.ascii_lowercase, min_size=1, max_size=4), min_size=5, max_size=60))
-def test_a_text_contains_each_of_its_parts(tokens: list[str]) -> None:
-    """Half a text is contained in the whole, and a text equals itself."""
-    whole, half = shingles(" ".join(tokens)), shingles(" ".join(tokens[: max(5, len(tokens) // 2)]))
+@given(FEW_WORDS, st.randoms(use_true_random=False))
+def test_a_text_keeps_what_is_left_of_it(text: list[str], chance: random.Random) -> None:
+    """Lost words take nothing else with them, and added words take nothing away."""
+    left = [word for word in text if chance.random() < 0.7]
+    longer = [part for word in text for part in ([word, "sela"] if chance.random() < 0.3 else [word])]
 
-    assert overlap(whole, whole) == (1.0, 1.0)
-    assert overlap(whole, half) == (len(half) / len(whole), 1.0)
-
-
-@pytest.mark.parametrize("text", ["", "…", "_ — _"])
-def test_a_text_without_words_repeats_nothing(text: str) -> None:
-    """Two empty texts are not copies of one another."""
-    empty, other = shingles(text), shingles("gempa guncang desa pagi ini")
-
-    assert empty.tolist() == []
-    assert overlap(empty, empty) == overlap(empty, other) == overlap(other, empty) == (0.0, 0.0)
+    assert len(left) == kept_in_order(text, left)
+    assert len(text) == kept_in_order(text, longer) == kept_in_order(text, text)
+    assert kept_in_order(text, ["lain"] * 9) == kept_in_order(text, []) == kept_in_order([], text) == 0
 
 
-def test_texts_of_fewer_than_five_words_match_as_a_whole_only() -> None:
-    """A short text equals the same short text and no longer one that contains it."""
-    assert overlap(shingles("Gempa besar"), shingles("gempa, besar!")) == (1.0, 1.0)
-    assert overlap(shingles("gempa besar"), shingles("gempa besar guncang")) == (0.0, 0.0)
+def test_two_long_texts_are_compared_in_milliseconds() -> None:
+    """A thousand words against a thousand, few of them distinct, which is the worst case."""
+    chance = random.Random(1)
+    a, b = ([f"kata{chance.randrange(7)}" for _ in range(1_000)] for _ in range(2))
 
+    start = time.perf_counter()
+    for _ in range(10):
+        kept_in_order(a, b)
 
-def test_overlap_of_disjoint_and_nested_sets() -> None:
-    """Worked by hand: 2 of 5 shared, one set inside the other, none shared."""
-    a, b = np.array([1, 2, 3], dtype=np.uint64), np.array([2, 3, 4, 5], dtype=np.uint64)
-
-    assert overlap(a, b) == (2 / 5, 2 / 3)
-    assert overlap(a, a[:1]) == (1 / 3, 1.0)
-    assert overlap(a[:1], b) == (0.0, 0.0)
+    assert time.perf_counter() - start < 1

@@ -93,8 +93,11 @@ def find_article(connection: Connection, article_id: str) -> RowMapping | None:
 
 
 def texts_of(connection: Connection, ids: Sequence[str]) -> dict[str, RowMapping]:
-    """Return text, publisher, relation and original of stored articles."""
-    columns = (articles.c.id, articles.c.text, articles.c.publisher, articles.c.copy_of)
+    """Return title, text, times, publisher and original of stored articles."""
+    columns = (
+        *(articles.c.id, articles.c.title, articles.c.text, articles.c.published_us, articles.c.received_us),
+        *(articles.c.publisher, articles.c.copy_of),
+    )
     return {
         row["id"]: row
         for start in range(0, len(ids), CHUNK)
