@@ -23,13 +23,14 @@ _NO_TERM = -1
 class Shared:
     """What pairs of rows have in common, pair after pair, by term identity within a pair.
 
-    `bounds` (pairs + 1) cut the parallel arrays: `ids` (int32) and `products` (float32, never 0), the weight on the left
-    times the weight on the right.
+    `bounds` (pairs + 1) cut the parallel arrays: `ids` (int32), `products` (float32, never 0), the weight on the left
+    times the weight on the right, and `mine` (float32), the weight on the left alone.
     """
 
     bounds: Positions
     ids: npt.NDArray[np.int32]
     products: npt.NDArray[np.float32]
+    mine: npt.NDArray[np.float32]
 
     @property
     def counts(self) -> Positions:
@@ -39,6 +40,10 @@ class Shared:
     def sums(self) -> Floats:
         """Return the sum of each pair's products: the cosine, where the rows have length 1."""
         return self._reduced(np.add, self.products)
+
+    def covered(self) -> Floats:
+        """Return how much of each left row is shared: the sum of its shared squared weights, 1 for all of a unit row."""
+        return self._reduced(np.add, np.square(self.mine))
 
     def maxima(self, values: npt.NDArray[np.floating[Any]]) -> Floats:
         """Return the largest of each pair's `values` (parallel to `products`), 0 for a pair that shares nothing."""

@@ -104,27 +104,29 @@ class SparseColumn:
         ends = self._ends.values
         return np.asarray(ends[rows + 1] - ends[rows])
 
-    def shared(self, left: Rows, right: Rows) -> Shared:
-        """Return the terms that each pair of rows `left[i]`, `right[i]` shares."""
+    def shared(self, left: Rows, right: Rows, other: SparseColumn | None = None) -> Shared:
+        """Return the terms that row `left[i]` shares with row `right[i]` of the `other` column (by default this one)."""
+        other = other or self
         ids, weights, starts = self._ids.values, self._weights.values, self._ends.values
         # Candidates share their left side: each distinct row is laid out once.
         rows, table = np.unique(left, return_inverse=True)
         lengths = self.lengths(rows)
         _, own = stretches(starts[rows], lengths)
-        theirs_lengths = self.lengths(right)
-        bounds, theirs = stretches(starts[right], theirs_lengths)
+        theirs_lengths = other.lengths(right)
+        bounds, theirs = stretches(other._ends.values[right], theirs_lengths)
         asked, place = meetings(
             np.repeat(np.arange(len(rows), dtype=np.int32), lengths),
             ids[own],
             np.repeat(table.astype(np.int32), theirs_lengths),
-            ids[theirs],
+            other._ids.values[theirs],
         )
         met = theirs[asked]
-        products = weights[own[place]].astype(np.float32) * weights[met].astype(np.float32)
+        mine = weights[own[place]].astype(np.float32)
+        products = mine * other._weights.values[met].astype(np.float32)
         counted = products != 0
         if not counted.all():  # a weight too small for storing is no shared term
-            asked, met, products = asked[counted], met[counted], products[counted]
-        return Shared(np.searchsorted(asked, bounds), ids[met], products)
+            asked, met, mine, products = asked[counted], met[counted], mine[counted], products[counted]
+        return Shared(np.searchsorted(asked, bounds), other._ids.values[met], products, mine)
 
 
 class Shelf:

@@ -13,63 +13,116 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embeddings.encoder import CODE_MAX
-from embeddings.terms import FIELDS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy.typing as npt
 
+    from embeddings.shared import Shared
     from embeddings.shelf import Shelf
 
     Rows = npt.NDArray[np.intp]
     Floats = npt.NDArray[np.float64]
 
+WIB_HOURS = 7
+
 FEATURES = (
     "lead_cosine",
     "whole_cosine",
     "title_cosine",
+    "opening_cosine",
     "dense_cosine",
     "name_cosine",
     "shared_names",
     "key_name",
+    "title_told_least",
+    "title_told_most",
+    "names_told_least",
+    "names_told_most",
+    "rarest_lead",
+    "rarest_title",
+    "rarest_title_name",
     "number_cosine",
     "number_conflict",
+    "shared_date",
+    "date_conflict",
     "log_days",
+    "log_hours",
+    "same_day",
     "same_outlet",
 )
 """Columns of `pair_features`, in order."""
+
+UNKNOWN_SHARE_TOLD = 0.5
+"""Stands for the share of a headline's names that the other tells, where the headline has none."""
 
 
 def pair_features(shelf: Shelf, left: Rows, right: Rows, look: FirstLook | None = None) -> Floats:
     """Return float64 (pairs, len(FEATURES)) for the rows `left[i]`, `right[i]` of `shelf`.
 
-    Cosines lie in [-1, 1]; `shared_names` is log(1 + count); `key_name` is the weight of the name that matters most to both,
-    times its rarity, 0 to 1; `number_conflict` is 1 where both name figures and share
-    none; `log_days` is log(1 + days apart). Every pair is computed on its own, so its values do not depend on the
-    other pairs of the call. `look` is what `first_look` said of the same pairs, where the caller has it.
+    Cosines lie in [-1, 1]; `shared_names` is log(1 + count); `key_name` is the weight of the name that matters most to
+    both, times its rarity, 0 to 1. `title_told_least` and `…_most` say how much of one headline the other's lead tells,
+    0 to 1, for the two directions, `names_told_…` how much of its names; `rarest_…` is the rarity of the rarest term
+    both hold, 0 to 1. `number_conflict` is 1 where both name figures and share none, `date_conflict` the same of dates.
+    `log_days` and `log_hours` are log(1 + time apart), `same_day` is 1 within one day of western Indonesia. Every pair is
+    computed on its own, so its values do not depend on the other pairs of the call. `look` is what `first_look` said of
+    the same pairs, where the caller has it.
     """
     look = look or first_look(shelf, left, right)
-    shared = {name: shelf.terms[name].shared(left, right) for name in FIELDS if name != "lead"}
-    names, numbers = shared["names"], shared["numbers"]
-    figures = shelf.terms["numbers"]
-    both = (figures.lengths(left) > 0) & (figures.lengths(right) > 0)
+    terms = shelf.terms
+    title, names = terms["title"].shared(left, right), terms["names"].shared(left, right)
+    numbers, dates = terms["numbers"].shared(left, right), terms["dates"].shared(left, right)
     hours, outlets = shelf.hours.values, shelf.outlets.values
+    apart = np.abs(hours[left] - hours[right])
     return np.column_stack(
         [
             look.lead,
-            shared["whole"].sums(),
-            shared["title"].sums(),
+            terms["whole"].shared(left, right).sums(),
+            title.sums(),
+            terms["opening"].shared(left, right).sums(),
             look.dense,
             names.sums(),
             np.log1p(names.counts),
-            names.maxima(np.sqrt(names.products) * shelf.rarity[names.ids % len(shelf.rarity)]),
+            names.maxima(np.sqrt(names.products) * _rarity(shelf, names)),
+            *_told(shelf, "title", left, right),
+            *_told(shelf, "title_names", left, right),
+            _rarest(shelf, terms["lead"].shared(left, right)),
+            _rarest(shelf, title),
+            _rarest(shelf, terms["title_names"].shared(left, right)),
             numbers.sums(),
-            both & (numbers.counts == 0),
-            np.log1p(np.abs(hours[left] - hours[right]) / 24),
+            _both(shelf, "numbers", left, right) & (numbers.counts == 0),
+            dates.counts > 0,
+            _both(shelf, "dates", left, right) & (dates.counts == 0),
+            np.log1p(apart / 24),
+            np.log1p(apart),
+            (hours[left] + WIB_HOURS) // 24 == (hours[right] + WIB_HOURS) // 24,
             outlets[left] == outlets[right],
         ]
     )
+
+
+def _told(shelf: Shelf, field: str, left: Rows, right: Rows) -> tuple[Floats, Floats]:
+    """Return the smaller and the larger share of one side's `field` that the other's lead tells."""
+    column, lead = shelf.terms[field], shelf.terms["lead"]
+    shares = []
+    for one, other in ((left, right), (right, left)):
+        told = column.shared(one, other, lead).covered()
+        shares.append(np.where(column.lengths(one) > 0, told, UNKNOWN_SHARE_TOLD))
+    return np.minimum(*shares), np.maximum(*shares)
+
+
+def _both(shelf: Shelf, field: str, left: Rows, right: Rows) -> npt.NDArray[np.bool_]:
+    column = shelf.terms[field]
+    return np.asarray((column.lengths(left) > 0) & (column.lengths(right) > 0))
+
+
+def _rarity(shelf: Shelf, shared: Shared) -> npt.NDArray[np.float32]:
+    return np.asarray(shelf.rarity[shared.ids % len(shelf.rarity)])
+
+
+def _rarest(shelf: Shelf, shared: Shared) -> Floats:
+    return shared.maxima(_rarity(shelf, shared))
 
 
 @dataclass(frozen=True, slots=True)

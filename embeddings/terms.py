@@ -7,6 +7,7 @@ frequencies from a fixed background of Indonesian news, so that vectors made yea
 from __future__ import annotations
 
 import functools
+import functools
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from embeddings.stem import stem
 from embeddings.text import identities, term_id, words
 
 if TYPE_CHECKING:
@@ -24,20 +26,33 @@ if TYPE_CHECKING:
 
     Ids = npt.NDArray[np.int32]
 
-FIELDS = ("lead", "whole", "title", "names", "numbers")
+FIELDS = ("lead", "whole", "title", "opening", "names", "title_names", "numbers", "dates")
 """The term vectors kept of every article, in the order they are stored."""
 
 BUCKETS = 1 << 19
+OPENING_WORDS = 25
 LEAD_WORDS = 80
 WHOLE_WORDS = 400
 WHOLE_TERMS = 96
 NUMBER_CHARS = 1500
+DATE_CHARS = 500
 MIN_NAME_LENGTH = 3
 MIN_NAME_SHARE = 0.7
 UNKNOWN_SHARE = 255
 
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*")
 _DATE = re.compile(r"\(\d{1,2}/\d{1,2}(?:/\d{2,4})?\)|\b(?:19|20)\d\d\b")
+_MONTHS = {
+    name: str(number)
+    for number, name in enumerate(
+        "januari februari maret april mei juni juli agustus september oktober november desember".split(), 1
+    )
+}
+_DAY = re.compile(
+    r"\((?P<day>\d{1,2})/(?P<month>\d{1,2})(?:/\d{2,4})?\)"
+    rf"|\b(?P<day_too>\d{{1,2}}) (?P<name>{'|'.join(_MONTHS)})\b",
+    re.IGNORECASE,
+)
 # Written with a capital, but what they name is in every report of the day.
 _CALENDAR = (
     "senin selasa rabu kamis jumat sabtu minggu ahad januari februari maret april mei juni juli agustus "
@@ -118,25 +133,47 @@ def bundled_background() -> Background:
 def term_fields(background: Background, title: str, text: str) -> dict[str, TermVector]:
     """Return the vectors of an article, one for each of `FIELDS`.
 
-    `lead` is the headline twice and the first 80 words, `whole` the 96 heaviest terms of the headline twice and the
-    first 400 words, `title` the headline, `names` capitalised words, `numbers` the figures that are not dates.
+    `lead` is the headline twice and the first 80 words, `opening` the headline twice and the first 25, `whole` the 96
+    heaviest terms of the headline twice and the first 400 words, `title` the headline, `names` capitalised words and
+    `title_names` those of the headline, `numbers` the figures that are not dates, `dates` the days the opening names.
+    Words that are no names count by their stem.
     """
     head, body = words(title), words(text)[:WHOLE_WORDS]
-    title_ids, body_ids = identities(head), identities(body)
+    title_ids, in_title = _terms(background, head)
+    body_ids, in_body = _terms(background, body)
     twice = np.concatenate([title_ids, title_ids])
     figures = _NUMBER.findall(_DATE.sub(" ", f"{title} {text[:NUMBER_CHARS]}"))
+    title_names = title_ids[in_title]
     return {
         "lead": background.vector(np.concatenate([twice, body_ids[:LEAD_WORDS]])),
         "whole": background.vector(np.concatenate([twice, body_ids]), limit=WHOLE_TERMS),
         "title": background.vector(title_ids),
-        "names": background.vector(
-            _names(background, [*head, *head, *body], np.concatenate([twice, body_ids]))
-        ),
+        "opening": background.vector(np.concatenate([twice, body_ids[:OPENING_WORDS]])),
+        "names": background.vector(np.concatenate([title_names, title_names, body_ids[in_body]])),
+        "title_names": background.vector(title_names),
         "numbers": background.vector(identities(figures)),
+        "dates": background.vector(identities(days_named(f"{title}\n{text[:DATE_CHARS]}"))),
     }
 
 
-def _names(background: Background, tokens: Sequence[str], ids: Ids) -> Ids:
+def _terms(background: Background, tokens: Sequence[str]) -> tuple[Ids, npt.NDArray[np.bool_]]:
+    """Return the identity of each word (of the word itself if news knows it as a name, else of its stem), and if it is written as a name."""
+    ids = identities(tokens)
+    names = background.are_names(ids)
+    stems = np.fromiter(map(_stem_id, map(str.lower, tokens)), dtype=np.int32, count=len(tokens))
     capital = [token[0].isupper() and len(token) >= MIN_NAME_LENGTH for token in tokens]
-    found = np.asarray(ids[np.array(capital, dtype=bool)])
-    return np.asarray(found[background.are_names(found)])
+    return np.where(names, ids, stems), names & np.array(capital, dtype=bool)
+
+
+def days_named(text: str) -> list[str]:
+    """Return the days that `text` names in full, as "day/month": "(16/9/2019)" and "16 September" are both "16/9"."""
+    found = []
+    for match in _DAY.finditer(text):
+        day, month = int(match["day"] or match["day_too"]), match["month"] or _MONTHS[match["name"].lower()]
+        found.append(f"{day}/{int(month)}")
+    return found
+
+
+@functools.lru_cache(maxsize=1 << 18)
+def _stem_id(word: str) -> int:
+    return term_id(stem(word))

@@ -201,6 +201,44 @@ def evaluate(
 
 
 @app.command()
+def fit(
+    gold: Annotated[
+        list[Path], typer.Argument(help="Labelled articles, NDJSON or NDJSON.gz, as for `evaluate`.")
+    ],
+    out: Annotated[Path, typer.Option(help="New folder for the models; BENANG_PAIR_MODEL then names it.")],
+    held_out: Annotated[
+        float, typer.Option(min=0.05, max=0.6, help="Share of the articles kept back to choose the cuts on.")
+    ] = 0.25,
+    as_json: Json = False,
+) -> None:
+    """Train the pair models and choose the cuts on labels of your own.
+
+    The stories that begin last are held out; on them the models in use and the new ones are compared. The models are
+    written only when they do better. Exit status 1 when they do not.
+    """
+    _one_thread_a_library()
+    from service import fit as fitting  # noqa: PLC0415  loads the model libraries
+    from service.gold import GoldError, read_gold  # noqa: PLC0415
+
+    expected: tuple[type[Exception], ...] = (OSError, GoldError, fitting.FitError, *_store_errors())
+    try:
+        fitting.check_folder(out)
+        parts = fitting.split(fitting.together([read_gold(path) for path in gold]), held_out)
+        with console.bar("Learning", fitting.steps(parts), quiet=as_json) as advance:
+            fitted = fitting.fit(parts, _settings(), advance=advance)
+        if fitted.is_better:
+            fitting.write_model(out, fitted, [path.name for path in gold])
+    except expected as error:
+        _fail(str(error))
+    if as_json:
+        _print_json(fitted.as_dict())
+    else:
+        console.show_fit(fitted, fitting.table(fitted), out)
+    if not fitted.is_better:
+        raise typer.Exit(1)
+
+
+@app.command()
 def demo(
     port: Annotated[int, typer.Option(help="Port of the demo's own service; 0 picks a free one.")] = 0,
     as_json: Json = False,

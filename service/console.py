@@ -22,11 +22,13 @@ from rich.text import Text
 from rich.tree import Tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from service.check import Finding
     from service.demo.show import Demo
     from service.evaluate import Report
+    from service.fit import Fitted
     from service.intake import Record
     from service.loading import Load
 
@@ -223,6 +225,28 @@ def show_report(name: str, report: Report) -> None:
         f"{report.singletons_predicted:.1%} of articles (gold {report.singletons_gold:.1%})  ·  BCubed F1 of all "
         f"singletons {report.bcubed_all_singletons:.3f}"
     )
+
+
+def show_fit(fitted: Fitted, rows: Iterable[tuple[str, str, str]], folder: Path) -> None:
+    """Show what training brought: figures before and after, and whether the models were written."""
+    table = Table(
+        title=f"{fitted.learned_from:,} articles to learn from, {fitted.held_out:,} held out",
+        title_justify="left",
+    )
+    table.add_column("")
+    table.add_column("before", justify="right")
+    table.add_column("after", justify="right")
+    for row in rows:
+        table.add_row(*row)
+    _out.print(table)
+    if not fitted.story_is_new:
+        _out.print(
+            f"The story model stays as it is ({fitted.story_pairs:,} pairs of one story to learn from)."
+        )
+    if fitted.is_better:
+        _out.print(Text(f"Written to {folder}. Set BENANG_PAIR_MODEL={folder} to use it."))
+    else:
+        _out.print("Not written: it does no better than the models in use.")
 
 
 def show_demo(result: Demo) -> None:

@@ -14,12 +14,13 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from embeddings.encoder import BUNDLED, SentenceEncoder
+from embeddings.encoder import BUNDLED, ModelError, SentenceEncoder
 from embeddings.similarity import PairModel
 from embeddings.terms import Background
 from embeddings.text import TEXT_VERSION
@@ -71,14 +72,18 @@ class _Job:
     since: float = field(default_factory=time.monotonic)
 
 
-def load_models(model: str) -> Models:
-    """Load the encoder named `model` and the bundled background and pair models."""
-    return Models(
-        SentenceEncoder(model),
-        Background.load(BUNDLED / "background.safetensors"),
-        PairModel.load(BUNDLED / "event.json"),
-        PairModel.load(BUNDLED / "story.json"),
-    )
+def load_models(model: str, pair_model: str = "bundled") -> Models:
+    """Load the encoder named `model`, the bundled background, and the pair models of `pair_model`.
+
+    Raises:
+        ModelError: one of them cannot be loaded.
+    """
+    folder = BUNDLED if pair_model == "bundled" else Path(pair_model)
+    try:
+        event, story = (PairModel.load(folder / name) for name in ("event.json", "story.json"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"The pair models in {folder} cannot be loaded: {error}") from error
+    return Models(SentenceEncoder(model), Background.load(BUNDLED / "background.safetensors"), event, story)
 
 
 class Desk:
@@ -133,7 +138,7 @@ class Desk:
             engine = writer_engine(settings.data)
             closing.callback(engine.dispose)
             migrate(engine)
-            models = models or load_models(settings.model)
+            models = models or load_models(settings.model, settings.pair_model)
             _check_model(engine, models)
             desk = cls(settings, metrics, models, engine, closing.pop_all())
         try:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+BUNDLED = "bundled"
+CUTS_FILE = "cuts.json"
+"""In a folder of pair models: the cuts that go with them, by the names of the settings."""
 
 
 class Settings(BaseSettings):
@@ -17,6 +23,10 @@ class Settings(BaseSettings):
     model: str = Field(
         default="bundled",
         description="Encoder: `bundled`, a local sentence-transformers folder, or a hub name.",
+    )
+    pair_model: str = Field(
+        default="bundled",
+        description="Pair models: `bundled`, or a folder that `benang fit` wrote; its cuts hold where none are set.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
@@ -53,3 +63,23 @@ class Settings(BaseSettings):
     )
     queue_size: int = Field(default=64, gt=0, description="Batches that may wait for the writer.")
     batch_size: int = Field(default=256, gt=0, description="Articles the writer decides in one transaction.")
+
+    @model_validator(mode="after")
+    def _take_cuts_of_the_pair_model(self) -> Self:
+        """Models and cuts belong together; a cut that is set all the same wins."""
+        if self.pair_model == BUNDLED:
+            return self
+        file = Path(self.pair_model) / CUTS_FILE
+        try:
+            cuts = json.loads(file.read_text(encoding="utf-8"))
+            found = {name: float(cuts[name]) for name in ("cut", "story_cut")}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise ValueError(
+                f"{file} cannot be read; name a folder that `benang fit` wrote, or `{BUNDLED}`"
+            ) from error
+        for name, value in found.items():
+            if not 0 < value < 1:
+                raise ValueError(f"{file}: {name} must lie between 0 and 1")
+            if name not in self.model_fields_set:
+                setattr(self, name, value)
+        return self

@@ -1,6 +1,6 @@
 """Count the background: `python -m embeddings.training.background CORPUS.ndjson.gz`.
 
-Reads articles (NDJSON with `title` and `text`), counts in how many distinct ones each term occurs and how often it is
+Reads articles (NDJSON with `title` and `text`), counts in how many distinct ones each term and each stem occurs and how often it is
 written with a capital inside a sentence, and writes `embeddings/models/id-news/background.safetensors`.
 """
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embeddings.terms import BUCKETS, UNKNOWN_SHARE, Background
+from embeddings.stem import stem
 from embeddings.text import normalise, term_id, words
 
 if TYPE_CHECKING:
@@ -54,7 +55,8 @@ def main() -> None:
     for title, text in read_articles(options.corpus):
         documents += 1
         terms = set(words(title.lower())) | set(words(text.lower()))
-        frequency[[term_id(term) % BUCKETS for term in terms]] += 1
+        # A stem occurs wherever one of its forms does; a word is counted as itself as well.
+        frequency[list({term_id(term) % BUCKETS for term in terms | set(map(stem, terms))})] += 1
         inside = _INSIDE.findall(text)
         np.add.at(seen, [term_id(word.lower()) % BUCKETS for word in inside], 1)
         np.add.at(capital, [term_id(word.lower()) % BUCKETS for word in inside if word[0].isupper()], 1)
