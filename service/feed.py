@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationError
 
 from embeddings.encoder import BUNDLED
-from embeddings.terms import Background, TermVector
+from embeddings.terms import Background, FieldVectors, term_fields
 from embeddings.text import fingerprint, normalise
-from embeddings.vectors import assemble, stored_terms
+from embeddings.vectors import assemble
 from service.errors import BenangError, QueueFull, code_of, errors_of, field_errors
 from service.extract import PagePool
 from service.ingest import Prepared
@@ -54,7 +54,7 @@ class Readied:
 
     article: Article
     fingerprint: bytes
-    terms: dict[str, TermVector]
+    terms: FieldVectors
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ class Reader:
             errors = tuple(f"{one.pointer}: {one.message}" for one in errors_of(error))
             return Rejected(record.place, code_of(error), errors)
         title, text = normalise(article.title), normalise(article.text)
-        return Readied(article, fingerprint(title, text), stored_terms(self._background, title, text))
+        return Readied(article, fingerprint(title, text), term_fields(self._background, title, text))
 
     def close(self) -> None:
         """Stop the page workers."""

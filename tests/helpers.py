@@ -11,7 +11,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from embeddings.encoder import unit
-from embeddings.terms import BUCKETS, FIELDS, Background, TermVector
+from embeddings.terms import BUCKETS, FIELDS, Background, FieldVectors, TermVector
 from embeddings.text import words
 from embeddings.vectors import ArticleVectors
 
@@ -68,7 +68,8 @@ def term_vector(weights: dict[int, float]) -> TermVector:
 def article_vectors(codes: Sequence[int], **terms: dict[int, float]) -> ArticleVectors:
     """Vectors written out by hand; fields left out are empty."""
     return ArticleVectors(
-        np.array(codes, dtype=np.int8), {name: term_vector(terms.get(name, {})) for name in FIELDS}
+        np.array(codes, dtype=np.int8),
+        FieldVectors.of({name: term_vector(terms.get(name, {})) for name in FIELDS}),
     )
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from embeddings.encoder import encoder_text, quantise
-from embeddings.terms import FIELDS, TermVector, term_fields
+from embeddings.terms import FIELDS, FieldVectors, TermVector, term_fields
 from embeddings.vectors import ArticleVectors, DamagedVectorError, vectorise
 
 ENCODER, BACKGROUND = HashingEncoder(), random_background()
@@ -34,7 +34,7 @@ def term_vectors(draw: st.DrawFn) -> TermVector:
 @st.composite
 def any_vectors(draw: st.DrawFn) -> ArticleVectors:
     codes = draw(hnp.arrays(np.int8, st.integers(0, 9)))
-    return ArticleVectors(codes, {name: draw(term_vectors()) for name in FIELDS})
+    return ArticleVectors(codes, FieldVectors.of({name: draw(term_vectors()) for name in FIELDS}))
 
 
 def assert_same(expected: ArticleVectors, actual: ArticleVectors) -> None:
@@ -91,16 +91,11 @@ def test_vectors_are_what_survives_storing() -> None:
 
 
 def test_vectors_are_the_codes_and_fields_of_the_article() -> None:
-    """Codes are those of the encoder's text, terms those of `term_fields`, rounded to float16."""
+    """Codes are those of the encoder's text, terms those of `term_fields`."""
     for (title, text), vectors in zip(ARTICLES, vectorise(ENCODER, BACKGROUND, ARTICLES), strict=True):
-        fields = term_fields(BACKGROUND, title, text)
-        rounded = {
-            name: TermVector(field.ids, field.weights.astype(np.float16).astype(np.float32))
-            for name, field in fields.items()
-        }
         codes = quantise(ENCODER.encode([encoder_text(title, text)]))[0]
 
-        assert_same(ArticleVectors(codes, rounded), vectors)
+        assert_same(ArticleVectors(codes, term_fields(BACKGROUND, title, text)), vectors)
 
 
 def test_vectors_of_an_article_do_not_depend_on_its_batch() -> None:
