@@ -80,7 +80,7 @@ class SentenceEncoder:
         if dimension is None:
             raise ModelError(f"The model {model!r} does not say how long its vectors are.")
         self.dimension: int = int(dimension)
-        self.name: str = f"{path.name if local else model}@{_revision(path) if local else 'hub'}"
+        self.name: str = f"{path.name if local else model}@{revision(path) if local else 'hub'}"
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Return one unit vector a text (see `Encoder.encode`)."""
@@ -126,7 +126,8 @@ def _on_hub(model: str) -> bool:
     return True
 
 
-def _revision(path: Path) -> str:
+def revision(path: Path) -> str:
+    """Return twelve figures that change when the weights or the tokenizer in a folder do."""
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*.safetensors")) + sorted(path.rglob("tokenizer.json")):
         if file.name != "background.safetensors":

@@ -70,16 +70,16 @@ def _counted(
         if at < 0 or terms[at] != term:
             at += 1
             terms[at] = term
-        place = (key >> 1 & ((1 << PLACE_BITS) - 1)) - headline
+        offset = (key >> 1 & ((1 << PLACE_BITS) - 1)) - headline
         name = key & 1
-        times = 2 if place < 0 else 1  # the headline counts twice
+        times = 2 if offset < 0 else 1  # the headline counts twice
         counts[_WHOLE, at] += times
         counts[_NAMES, at] += times * name
-        if place < lead:
+        if offset < lead:
             counts[_LEAD, at] += times
-        if place < opening:
+        if offset < opening:
             counts[_OPENING, at] += times
-        if place < 0:
+        if offset < 0:
             counts[_TITLE, at] += 1
             counts[_TITLE_NAMES, at] += name
     return terms[: at + 1], counts[:, : at + 1]

@@ -24,6 +24,7 @@ from embeddings.encoder import BUNDLED, ModelError, SentenceEncoder
 from embeddings.similarity import PairModel
 from embeddings.terms import Background
 from embeddings.text import TEXT_VERSION
+from embeddings.wordtable import WordTable
 from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.extract import PagePool
 from service.ingest import Cuts, Models, Prepared, batches, ingest, prepare_vectors
@@ -83,7 +84,8 @@ def load_models(model: str, pair_model: str = "bundled") -> Models:
         event, story = (PairModel.load(folder / name) for name in ("event.json", "story.json"))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ModelError(f"The pair models in {folder} cannot be loaded: {error}") from error
-    return Models(SentenceEncoder(model), Background.load(BUNDLED / "background.safetensors"), event, story)
+    encoder = WordTable() if model == "bundled" else SentenceEncoder(model)
+    return Models(encoder, Background.load(BUNDLED / "background.safetensors"), event, story)
 
 
 class Desk:
