@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from embeddings.terms import FieldVectors
     from embeddings.vectors import ArticleVectors
 
     Rows = npt.NDArray[np.intp]
@@ -62,13 +63,15 @@ class SparseColumn:
         self._ends.extend(np.zeros(1, dtype=np.int64))
 
     def extend(
-        self, ids: Sequence[npt.NDArray[np.int32]], weights: Sequence[npt.NDArray[np.float32]]
+        self,
+        ids: npt.NDArray[np.int32],
+        weights: npt.NDArray[np.float16],
+        lengths: npt.NDArray[np.int64],
     ) -> None:
-        """Append one sparse row for each pair of arrays (sorted identities, weights)."""
-        lengths = np.cumsum([len(row) for row in ids])
-        self._ids.extend(np.concatenate(ids))
-        self._weights.extend(np.concatenate(weights).astype(np.float16))
-        self._ends.extend(self._ends.values[-1] + lengths)
+        """Append rows laid end to end: `lengths[i]` sorted identities and their weights each."""
+        self._ids.extend(ids)
+        self._weights.extend(weights)
+        self._ends.extend(self._ends.values[-1] + np.cumsum(lengths))
 
     def truncate(self, length: int) -> None:
         """Forget every row from `length` on."""
@@ -157,12 +160,17 @@ class Shelf:
             self.squares.extend(np.square(codes, dtype=np.int32).sum(axis=1, dtype=np.int32))
             self.hours.extend(np.asarray(hours, dtype=np.float64))
             self.outlets.extend(np.asarray(outlets, dtype=np.int64))
-            for name, column in self.terms.items():
-                column.extend(
-                    [vector.terms[name].ids for vector in vectors],
-                    [vector.terms[name].weights for vector in vectors],
-                )
+            self._extend_terms([vector.terms for vector in vectors])
         return range(start, len(self))
+
+    def _extend_terms(self, vectors: Sequence[FieldVectors]) -> None:
+        lengths = np.array([vector.lengths for vector in vectors], dtype=np.int64)
+        ids = np.concatenate([vector.ids for vector in vectors])
+        weights = np.concatenate([vector.weights for vector in vectors])
+        field = np.repeat(np.tile(np.arange(len(FIELDS)), len(vectors)), lengths.ravel())
+        for place, name in enumerate(FIELDS):
+            own = np.flatnonzero(field == place)
+            self.terms[name].extend(ids[own], weights[own], lengths[:, place])
 
     def truncate(self, length: int) -> None:
         """Forget every row from `length` on."""

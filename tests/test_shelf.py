@@ -25,9 +25,17 @@ def rows_of(column: SparseColumn, count: int) -> list[dict[int, float]]:
 
 def column_of(rows: Sequence[dict[int, float]]) -> SparseColumn:
     column = SparseColumn()
-    vectors = [term_vector(weights) for weights in rows]
-    column.extend([vector.ids for vector in vectors], [vector.weights for vector in vectors])
+    extend(column, rows)
     return column
+
+
+def extend(column: SparseColumn, rows: Sequence[dict[int, float]]) -> None:
+    vectors = [term_vector(weights) for weights in rows]
+    column.extend(
+        np.concatenate([np.zeros(0, dtype=np.int32), *(vector.ids for vector in vectors)]),
+        np.concatenate([np.zeros(0), *(vector.weights for vector in vectors)]).astype(np.float16),
+        np.array([len(vector.ids) for vector in vectors], dtype=np.int64),
+    )
 
 
 @unhurried
@@ -61,8 +69,7 @@ def test_sparse_column_equals_a_list_of_dictionaries(steps: list[list[dict[int, 
             column.truncate(step)
             del expected[step:]
         else:
-            vectors = [term_vector(weights) for weights in step]
-            column.extend([vector.ids for vector in vectors], [vector.weights for vector in vectors])
+            extend(column, step)
             expected += [dict(sorted(weights.items())) for weights in step]
 
         assert expected == rows_of(column, len(expected))
