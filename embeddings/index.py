@@ -94,22 +94,20 @@ class NeighbourIndex:
         Raises:
             ValueError: a row is there already; then none is added.
         """
-        codes = self._shelf.codes.values
-        known = [row for row in rows if self._is_found(row, _BY_DENSE)]
-        if known or len(set(rows)) != len(rows):
+        new = np.asarray(rows, dtype=np.int64)
+        self._make_room(int(new.max(initial=-1)))
+        marks = self._found_by.values
+        known = new[marks[new] & _BY_DENSE > 0].tolist()
+        if known or len(np.unique(new)) != len(new):
             raise ValueError(f"rows added twice to the dense index: {known[:5]}")
-        by_partition: dict[int, list[int]] = defaultdict(list)
-        for row in rows:
-            if self._shelf.squares.values[row]:
-                by_partition[self._partition(row)].append(row)
-        for partition, members in by_partition.items():
+        new = new[self._shelf.squares.values[new] > 0]
+        marks[new] |= _BY_DENSE
+        partitions = self._partitions(new)
+        for partition in np.unique(partitions).tolist():
+            members = new[partitions == partition]
             if partition not in self._dense:
                 self._dense[partition] = _empty(self._shelf.dimension)
-            self._dense[partition].add_with_ids(
-                np.ascontiguousarray(codes[members], dtype=np.float32), np.asarray(members, dtype=np.int64)
-            )
-            for row in members:
-                self._mark(row, _BY_DENSE)
+            self._dense[partition].add_with_ids(self._shelf.codes.values[members].astype(np.float32), members)
 
     def remove(self, row: int) -> None:
         """Forget `row`; nothing happens when it is not there."""
@@ -120,6 +118,8 @@ class NeighbourIndex:
             self._length -= 1
         if self._is_found(row, _BY_DENSE):
             self._dense[partition].remove_ids(faiss.IDSelectorRange(row, row + 1))
+            if not self._dense[partition].ntotal:  # FAISS refuses to search nothing
+                del self._dense[partition]
         if row < len(self._found_by):
             self._found_by.values[row] = 0
 
@@ -242,13 +242,20 @@ class NeighbourIndex:
         return row < len(self._found_by) and bool(self._found_by.values[row] & how)
 
     def _mark(self, row: int, how: np.uint8) -> None:
+        self._make_room(row)
+        self._found_by.values[row] |= how
+
+    def _make_room(self, row: int) -> None:
         missing = row + 1 - len(self._found_by)
         if missing > 0:
             self._found_by.extend(np.zeros(missing, dtype=np.uint8))
-        self._found_by.values[row] |= how
 
     def _partition(self, row: int) -> int:
         return int(self._shelf.hours.values[row] // (self._reach.partition_days * HOURS_A_DAY))
+
+    def _partitions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        width = self._reach.partition_days * HOURS_A_DAY
+        return (self._shelf.hours.values[rows] // width).astype(np.int64)
 
     def _touched(self, hour: float) -> Iterator[int]:
         width = self._reach.partition_days * HOURS_A_DAY

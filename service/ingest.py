@@ -433,11 +433,14 @@ def _decide_clusters(
     texts = _Texts(connection, window, drafts)
     likely = (candidates.features[:, _WHOLE] >= MIN_COPY_COSINE) & (candidates.probability >= cuts.event)
     texts.load([int(row) for row in np.unique(candidates.rows[likely])])
+    hopeful = likely.tolist()
     rule = event_rule(cuts.event)
     for draft in drafts:
         assert draft.row is not None
         found = candidates.bounds[draft.row]
-        copied = _find_copy(window, draft, found, candidates, texts, cuts.event)
+        copied = (
+            _find_copy(window, draft, found, candidates, texts, cuts.event) if any(hopeful[found]) else None
+        )
         if copied is not None:
             row, draft.similarity = copied
             draft.copy_of = texts.first(row)
@@ -465,7 +468,7 @@ def _voices(
     window: Window, row: int, candidates: Candidates, found: slice, group_of: Sequence[int] | None = None
 ) -> list[Voice]:
     """Return the candidates that have a say, each for its cluster, or for `group_of` that cluster."""
-    if window.flags[row] & STANDS_ALONE:
+    if found.start == found.stop or window.flags[row] & STANDS_ALONE:
         return []
     rows, probability = candidates.rows[found], candidates.probability[found]
     heard = window.flags[rows] & (IS_COPY | STANDS_ALONE) == 0

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 FILE = "benang.db"
+CACHE_KIB = 32 * 1024
+CHECKPOINT_PAGES = 8192
+"""Pages of 4 KiB in the log before it is moved into the file: pages that many batches change are then written once."""
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -66,7 +69,14 @@ def writer_engine(folder: Path) -> Engine:
     _prepare(
         engine,
         begin="BEGIN IMMEDIATE",
-        pragmas={"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 10_000},
+        pragmas={
+            "journal_mode": "wal",
+            "synchronous": 2,
+            "foreign_keys": 1,
+            "busy_timeout": 10_000,
+            "cache_size": -CACHE_KIB,
+            "wal_autocheckpoint": CHECKPOINT_PAGES,
+        },
     )
     return engine
 

