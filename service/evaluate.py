@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from service import metrics
 from service.desk import Desk
-from service.feed import Rejected, feed
+from service.feed import feed
 from service.intake import Record
+from service.reading import Rejected
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:

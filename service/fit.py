@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from embeddings.training import pairs
 from service import metrics
 from service.desk import Desk, load_models
-from service.feed import Reader, Readied
 from service.ingest import prepare_vectors
 from service.intake import Record
+from service.reading import Reader, Readied
 from service.settings import CUTS_FILE
 from service.telemetry import Metrics
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import gzip
 import json
@@ -14,8 +15,9 @@ import httpx
 
 from service import console
 from service.desk import Desk
-from service.feed import Rejected, Tally, feed
+from service.feed import Tally, feed
 from service.intake import Record, count_records, read_records
+from service.reading import Readers, Rejected
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -67,19 +69,25 @@ def load_alone(settings: Settings, files: Sequence[str], *, workers: int, quiet:
         FolderInUseError: another process owns the folder.
         ModelMismatchError: the store was made with another model.
     """
-    with console.waiting("Opening the store and the model", quiet=quiet):
-        desk = Desk.open(settings, Metrics())
+    with contextlib.ExitStack() as closing:
+        readers = closing.enter_context(Readers(settings, workers))
+        with console.waiting("Opening the store and the model", quiet=quiet):
+            desk = closing.enter_context(Desk.open(settings, Metrics()))
+        return _feed_files(desk, readers, files, quiet=quiet)
+
+
+def _feed_files(desk: Desk, readers: Readers, files: Sequence[str], *, quiet: bool) -> Load:
     # Nothing on the road is cyclic; looking for cycles among millions of live objects costs an eighth of the time.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    with desk, console.files_bar(files, count_records(files), quiet=quiet) as bar:
+    with console.files_bar(files, count_records(files), quiet=quiet) as bar:
         start = time.perf_counter()
 
         def passed(records: list[Record], _results: list[Outcome | Rejected]) -> None:
             bar.passed(len(records), records[-1].place)
 
         records = chain.from_iterable(bar.reading(name, read_records(name)) for name in files)
-        tally = feed(desk, records, workers=workers, on_chunk=passed)
+        tally = feed(desk, records, readers=readers, on_chunk=passed)
         return Load(tally, time.perf_counter() - start)
 
 

@@ -41,6 +41,8 @@ _TIME = re.compile(
     r"([Zz]|[+-][0-9]{2}:[0-9]{2}| [0-9]{2}:[0-9]{2})?",
     re.ASCII,
 )
+# Most addresses need no parser: nothing quoted, no port, no credentials, no query.
+_PLAIN_URL = re.compile(r"https?://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?:/[A-Za-z0-9._~/-]*)?", re.ASCII)
 _UNSAFE_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029<>\"\\]")
 
 
@@ -128,6 +130,8 @@ def check_url(value: str) -> str:
         PydanticCustomError: The address is something else.
     """
     value = value.strip()
+    if _PLAIN_URL.fullmatch(value):
+        return value
     try:
         parts = urlsplit(value)
         has_host = parts.scheme in {"http", "https"} and bool(parts.hostname)

@@ -14,10 +14,11 @@ from service import feed as feed_module
 from service.demo.show import read_articles
 from service.desk import Desk
 from service.extract import PagePool
-from service.feed import Rejected, Tally, feed
+from service.feed import Tally, feed
 from service.intake import Record, find_files, read_records
 from service.model import Outcome
 from service.prepare import prepare
+from service.reading import Rejected
 from service.schemas import ArticleIn
 from service.settings import Settings
 from service.telemetry import Metrics

@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the desk", ("service.desk",)),
     ("HTTP", ("service.inflate", "service.api", "service.guard")),
     ("wiring", ("service.app", "service.server")),
-    ("files", ("service.intake", "service.feed", "service.evaluate", "service.fit")),
+    ("files", ("service.intake", "service.reading", "service.feed", "service.evaluate", "service.fit")),
     ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
 DECISIONS = {"service.assign", "service.copies", "service.stories", "service.timeline", "service.model"}

@@ -1,5 +1,6 @@
 """Who published it: outlet domains from hosts, addresses and names, and the houses that own them."""
 
+import functools
 import re
 from urllib.parse import urlsplit
 
@@ -132,6 +133,7 @@ _DESK = re.compile(r"(detik|tribun)(?:[a-z]{2,20})?")
 _TRIBUN_HOST = re.compile(r"tribun[a-z-]{2,24}\.(?:com|co|co\.id|id)")
 
 
+@functools.lru_cache(maxsize=4096)
 def outlet_of(host_or_url_or_name: str) -> str:
     """Name the outlet's domain for a host, an address or a bare name.
 
