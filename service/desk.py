@@ -7,6 +7,7 @@ Requests are encoded on one thread and decided on another, in the order they cam
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import shutil
 import threading
@@ -151,6 +152,8 @@ class Desk:
         for thread in desk._threads:
             thread.start()
         metrics.writer_lock_held.set(1)
+        # Counting looks at every vector: when someone asks, not after every batch.
+        metrics.database_vectors.set_function(desk._vectors_stored)
         metrics.disk_free_bytes.set_function(lambda: shutil.disk_usage(settings.data).free)
         return desk
 
@@ -379,7 +382,6 @@ class Desk:
             progress=progress,
         )
         self.metrics.index_vectors.set(len(window.articles))
-        self.metrics.database_vectors.set(len(window.articles))
         return window
 
     def _remove(self, article_id: str) -> bool:
@@ -406,12 +408,16 @@ class Desk:
         return True
 
     def _count_vectors(self) -> None:
-        if self._window is None:
-            return
-        self.metrics.index_vectors.set(len(self._window.articles))
-        # A figure for the operator must not stop the writer.
-        with contextlib.suppress(SQLAlchemyError), self.reader.connect() as connection:
-            self.metrics.database_vectors.set(write.count_vectors(connection))
+        if self._window is not None:
+            self.metrics.index_vectors.set(len(self._window.articles))
+
+    def _vectors_stored(self) -> float:
+        """Return how many vectors the store holds, or NaN where it cannot say."""
+        try:
+            with self.reader.connect() as connection:
+                return write.count_vectors(connection)
+        except SQLAlchemyError:
+            return math.nan
 
     def _stage_clock(self) -> Callable[[str], None]:
         last = time.perf_counter()
