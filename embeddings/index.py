@@ -79,6 +79,15 @@ class NeighbourIndex:
     def __contains__(self, row: int) -> bool:
         return self._is_found(row, _BY_TERMS)
 
+    @property
+    def reach(self) -> Reach:
+        """How far and how wide it looks."""
+        return self._reach
+
+    def rows(self) -> Rows:
+        """Return the rows that term searches can find, in order."""
+        return np.flatnonzero(self._found_by.values & _BY_TERMS)
+
     def add_terms(self, row: int) -> None:
         """Let term searches find `row` from now on.
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 
 import numpy as np
 
-from embeddings.shared import Shared, meetings, stretches
+from embeddings.meeting import Sparse
 from embeddings.terms import FIELDS
 
 if TYPE_CHECKING:
@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from embeddings.vectors import ArticleVectors
 
     Rows = npt.NDArray[np.intp]
+    Positions = npt.NDArray[np.int64]
 
 Scalar = TypeVar("Scalar", bound=np.generic)
+
+
+def stretches(starts: Positions, lengths: Positions) -> tuple[Positions, Positions]:
+    """Return the bounds of stretches laid end to end, and the positions `starts[i]`, `starts[i] + 1`, … they cover."""
+    bounds = np.zeros(len(starts) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=bounds[1:])
+    return bounds, np.arange(bounds[-1]) + np.repeat(starts - bounds[:-1], lengths)
 
 
 class Column(Generic[Scalar]):
@@ -107,29 +115,10 @@ class SparseColumn:
         ends = self._ends.values
         return np.asarray(ends[rows + 1] - ends[rows])
 
-    def shared(self, left: Rows, right: Rows, other: SparseColumn | None = None) -> Shared:
-        """Return the terms that row `left[i]` shares with row `right[i]` of the `other` column (by default this one)."""
-        other = other or self
-        ids, weights, starts = self._ids.values, self._weights.values, self._ends.values
-        # Candidates share their left side: each distinct row is laid out once.
-        rows, table = np.unique(left, return_inverse=True)
-        lengths = self.lengths(rows)
-        _, own = stretches(starts[rows], lengths)
-        theirs_lengths = other.lengths(right)
-        bounds, theirs = stretches(other._ends.values[right], theirs_lengths)
-        asked, place = meetings(
-            np.repeat(np.arange(len(rows), dtype=np.int32), lengths),
-            ids[own],
-            np.repeat(table.astype(np.int32), theirs_lengths),
-            other._ids.values[theirs],
-        )
-        met = theirs[asked]
-        mine = weights[own[place]].astype(np.float32)
-        products = mine * other._weights.values[met].astype(np.float32)
-        counted = products != 0
-        if not counted.all():  # a weight too small for storing is no shared term
-            asked, met, mine, products = asked[counted], met[counted], mine[counted], products[counted]
-        return Shared(np.searchsorted(asked, bounds), other._ids.values[met], products, mine)
+    @property
+    def compiled(self) -> Sparse:
+        """The rows as compiled code takes them (views)."""
+        return Sparse(self._ids.values, self._weights.values.view(np.uint16), self._ends.values)
 
 
 class Shelf:

@@ -1,31 +1,42 @@
-"""Two articles to a probability: features of the pair, then a logistic model with a calibrated output.
+"""Two articles to a number: features of a pair.
 
-Lexical cosines are the backbone, dense cosine and shared names help where words differ, time and outlet decide
-between look-alikes (Miranda et al. 2018; Staykovski et al. 2019).
+An article is compared with its *company*, the articles that a search proposed for it. What sets the right ones apart is
+not only how alike a pair is, but how much more alike than the others, and in which words: in a saga everything
+resembles everything.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba import njit
 
-from embeddings.encoder import CODE_MAX
+from embeddings.meeting import (
+    HALVES,
+    Sparse,
+    count_terms,
+    local_cosine,
+    meet,
+    table_size,
+    told,
+    weigh_locally,
+)
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import numpy.typing as npt
 
-    from embeddings.shared import Shared
     from embeddings.shelf import Shelf
 
     Rows = npt.NDArray[np.intp]
     Floats = npt.NDArray[np.float64]
 
 WIB_HOURS = 7
+ALL = -9.0
+"""A likeness that every pair has."""
+CROWD_LIKENESS = 0.8
+BEST = 5
 
 FEATURES = (
     "lead_cosine",
@@ -42,156 +53,327 @@ FEATURES = (
     "names_told_most",
     "rarest_lead",
     "rarest_title",
-    "rarest_title_name",
     "number_cosine",
     "number_conflict",
     "shared_date",
     "date_conflict",
     "log_days",
-    "log_hours",
     "same_day",
     "same_outlet",
+    "local_lead",
+    "local_title",
+    "local_opening",
+    "local_told_here",
+    "local_told_there",
+    "rank_lead",
+    "rank_dense",
+    "below_best",
+    "below_best_few",
+    "rank_local",
+    "local_below_best",
+    "local_below_best_few",
+    "crowd",
 )
-"""Columns of `pair_features`, in order."""
-
-UNKNOWN_SHARE_TOLD = 0.5
-"""Stands for the share of a headline's names that the other tells, where the headline has none."""
-
-
-def pair_features(shelf: Shelf, left: Rows, right: Rows, look: FirstLook | None = None) -> Floats:
-    """Return float64 (pairs, len(FEATURES)) for the rows `left[i]`, `right[i]` of `shelf`.
-
-    Cosines lie in [-1, 1]; `shared_names` is log(1 + count); `key_name` is the weight of the name that matters most to
-    both, times its rarity, 0 to 1. `title_told_least` and `…_most` say how much of one headline the other's lead tells,
-    0 to 1, for the two directions, `names_told_…` how much of its names; `rarest_…` is the rarity of the rarest term
-    both hold, 0 to 1. `number_conflict` is 1 where both name figures and share none, `date_conflict` the same of dates.
-    `log_days` and `log_hours` are log(1 + time apart), `same_day` is 1 within one day of western Indonesia. Every pair is
-    computed on its own, so its values do not depend on the other pairs of the call. `look` is what `first_look` said of
-    the same pairs, where the caller has it.
-    """
-    look = look or first_look(shelf, left, right)
-    terms = shelf.terms
-    title, names = terms["title"].shared(left, right), terms["names"].shared(left, right)
-    numbers, dates = terms["numbers"].shared(left, right), terms["dates"].shared(left, right)
-    hours, outlets = shelf.hours.values, shelf.outlets.values
-    apart = np.abs(hours[left] - hours[right])
-    return np.column_stack(
-        [
-            look.lead,
-            terms["whole"].shared(left, right).sums(),
-            title.sums(),
-            terms["opening"].shared(left, right).sums(),
-            look.dense,
-            names.sums(),
-            np.log1p(names.counts),
-            names.maxima(np.sqrt(names.products) * _rarity(shelf, names)),
-            *_told(shelf, "title", left, right),
-            *_told(shelf, "title_names", left, right),
-            _rarest(shelf, terms["lead"].shared(left, right)),
-            _rarest(shelf, title),
-            _rarest(shelf, terms["title_names"].shared(left, right)),
-            numbers.sums(),
-            _both(shelf, "numbers", left, right) & (numbers.counts == 0),
-            dates.counts > 0,
-            _both(shelf, "dates", left, right) & (dates.counts == 0),
-            np.log1p(apart / 24),
-            np.log1p(apart),
-            (hours[left] + WIB_HOURS) // 24 == (hours[right] + WIB_HOURS) // 24,
-            outlets[left] == outlets[right],
-        ]
-    )
-
-
-def _told(shelf: Shelf, field: str, left: Rows, right: Rows) -> tuple[Floats, Floats]:
-    """Return the smaller and the larger share of one side's `field` that the other's lead tells."""
-    column, lead = shelf.terms[field], shelf.terms["lead"]
-    shares = []
-    for one, other in ((left, right), (right, left)):
-        told = column.shared(one, other, lead).covered()
-        shares.append(np.where(column.lengths(one) > 0, told, UNKNOWN_SHARE_TOLD))
-    return np.minimum(*shares), np.maximum(*shares)
-
-
-def _both(shelf: Shelf, field: str, left: Rows, right: Rows) -> npt.NDArray[np.bool_]:
-    column = shelf.terms[field]
-    return np.asarray((column.lengths(left) > 0) & (column.lengths(right) > 0))
-
-
-def _rarity(shelf: Shelf, shared: Shared) -> npt.NDArray[np.float32]:
-    return np.asarray(shelf.rarity[shared.ids % len(shelf.rarity)])
-
-
-def _rarest(shelf: Shelf, shared: Shared) -> Floats:
-    return shared.maxima(_rarity(shelf, shared))
+"""Columns of `Compared.features`, in order."""
+(
+    _LEAD_COSINE,
+    _WHOLE_COSINE,
+    _TITLE_COSINE,
+    _OPENING_COSINE,
+    _DENSE_COSINE,
+    _NAME_COSINE,
+    _SHARED_NAMES,
+    _KEY_NAME,
+    _TITLE_TOLD_LEAST,
+    _TITLE_TOLD_MOST,
+    _NAMES_TOLD_LEAST,
+    _NAMES_TOLD_MOST,
+    _RAREST_LEAD,
+    _RAREST_TITLE,
+    _NUMBER_COSINE,
+    _NUMBER_CONFLICT,
+    _SHARED_DATE,
+    _DATE_CONFLICT,
+    _LOG_DAYS,
+    _SAME_DAY,
+    _SAME_OUTLET,
+    _LOCAL_LEAD,
+    _LOCAL_TITLE,
+    _LOCAL_OPENING,
+    _LOCAL_TOLD_HERE,
+    _LOCAL_TOLD_THERE,
+    _RANK_LEAD,
+    _RANK_DENSE,
+    _BELOW_BEST,
+    _BELOW_BEST_FEW,
+    _RANK_LOCAL,
+    _LOCAL_BELOW_BEST,
+    _LOCAL_BELOW_BEST_FEW,
+    _CROWD,
+) = range(len(FEATURES))
+_FEATURES = len(FEATURES)
+OF_THE_PAIR = FEATURES[: FEATURES.index("local_lead")]
+"""The features that do not depend on the company."""
 
 
 @dataclass(frozen=True, slots=True)
-class FirstLook:
-    """The two heaviest features of pairs, of which most go no further: cosines of leads and of dense codes."""
+class Compared:
+    """The pairs worth a closer look: positions in what was asked, and float64 (pairs, len(FEATURES))."""
 
-    lead: Floats
-    dense: Floats
-
-    @property
-    def likeness(self) -> Floats:
-        """The sum of both, from -1 to 2.
-
-        Of the pairs that `event.json` gives a probability of 0.05 or more, 99.9 % reach 0.7; two thirds of all candidates
-        do not, and need no further features.
-        """
-        return self.lead + self.dense
-
-    def of(self, chosen: npt.NDArray[np.bool_]) -> FirstLook:
-        """Return the look at the chosen pairs."""
-        return FirstLook(self.lead[chosen], self.dense[chosen])
+    kept: npt.NDArray[np.int64]
+    features: Floats
 
 
-def first_look(shelf: Shelf, left: Rows, right: Rows) -> FirstLook:
-    """Compare the rows `left[i]`, `right[i]` of `shelf` by lead and dense code alone."""
-    return FirstLook(shelf.terms["lead"].shared(left, right).sums(), dense_cosine(shelf, left, right))
+def compare(shelf: Shelf, left: Rows, right: Rows, min_likeness: float = ALL) -> Compared:
+    """Compare each row `left[i]` of `shelf` with `right[i]`, a member of its company; pairs of one left row stand together.
+
+    Pairs whose lead and dense cosine together stay below `min_likeness` are company, and are looked at no further.
+
+    Of the pair: cosines in [-1, 1]; `shared_names` is log(1 + count); `key_name` the weight of the name that matters
+    most to both, times its rarity, 0 to 1; `title_told_least` and `…_most` say how much of one headline the other's
+    lead tells, 0 to 1, for the two directions, `names_told_…` how much of its names; `rarest_…` is the rarity of the
+    rarest term both hold, 0 to 1; `number_conflict` is 1 where both name figures and share none, `date_conflict` the
+    same of dates; `log_days` is log(1 + days apart), `same_day` 1 within one day of western Indonesia.
+    Of the pair in its company: `local_…` are cosines, and shares of the headline told, when words that many of the company
+    hold count less (see `meeting.weigh_locally`); `rank_…` is log(1 + how many are more alike); `…below_best` how far
+    the likeness stays below the best, `…_few` below the mean of the best five; `crowd` counts the members more alike
+    than 0.8. They take the left row's side: turned round, a pair has another company.
+
+    Values depend on the left row and its company alone, whatever else the call holds.
+
+    Raises:
+        ValueError: the pairs of a left row do not stand together.
+    """
+    starts = np.flatnonzero(np.diff(left, prepend=-1))
+    if len(np.unique(left[starts])) != len(starts):
+        raise ValueError("the pairs of one left row must stand together")
+    columns = {name: column.compiled for name, column in shelf.terms.items()}
+    kept, features = _compare(
+        np.asarray(left[starts], dtype=np.int64),
+        np.append(starts, len(left)),
+        np.asarray(right, dtype=np.int64),
+        min_likeness,
+        columns["lead"],
+        columns["whole"],
+        columns["title"],
+        columns["opening"],
+        columns["names"],
+        columns["title_names"],
+        columns["numbers"],
+        columns["dates"],
+        shelf.codes.values,
+        shelf.squares.values,
+        shelf.hours.values,
+        shelf.outlets.values,
+        shelf.rarity,
+        HALVES,
+    )
+    return Compared(kept, features)
 
 
 def dense_cosine(shelf: Shelf, left: Rows, right: Rows) -> Floats:
     """Return the cosines of the dense codes, 0 where either article has none."""
-    codes, squares = shelf.codes.values, shelf.squares.values
-    # Sums of whole numbers below 2 ** 24 are exact in float32, in whatever order they are added.
-    wide = np.float32 if shelf.dimension * CODE_MAX**2 < 1 << 24 else np.float64
-    product = np.vecdot(codes[left].astype(wide), codes[right].astype(wide)).astype(np.float64)
-    norms = np.sqrt(squares[left].astype(np.float64) * squares[right].astype(np.float64))
-    return np.asarray(np.divide(product, norms, out=np.zeros_like(product), where=norms > 0))
+    return np.asarray(_dense(shelf.codes.values, shelf.squares.values, left, right))
 
 
-@dataclass(frozen=True, slots=True)
-class PairModel:
-    """A logistic model over some of `FEATURES`, stored as plain numbers."""
+@njit(cache=True, nogil=True)
+def _dense(
+    codes: npt.NDArray[np.int8], squares: npt.NDArray[np.int32], left: Rows, right: Rows
+) -> npt.NDArray[np.float64]:
+    found = np.zeros(len(left))
+    for pair in range(len(left)):
+        a, b = left[pair], right[pair]
+        norm = np.sqrt(np.float64(squares[a]) * np.float64(squares[b]))
+        if norm > 0:
+            product = np.int32(0)
+            for place in range(codes.shape[1]):
+                product += np.int32(codes[a, place]) * np.int32(codes[b, place])
+            found[pair] = product / norm
+    return found
 
-    name: str
-    features: tuple[str, ...]
-    weights: tuple[float, ...]
-    bias: float
 
-    @classmethod
-    def load(cls, path: Path) -> PairModel:
-        """Read a model written by `save`.
+@njit(cache=True, nogil=True)
+def _compare(
+    asking: npt.NDArray[np.int64],
+    bounds: npt.NDArray[np.int64],
+    right: npt.NDArray[np.int64],
+    min_likeness: float,
+    lead: Sparse,
+    whole: Sparse,
+    title: Sparse,
+    opening: Sparse,
+    names: Sparse,
+    title_names: Sparse,
+    numbers: Sparse,
+    dates: Sparse,
+    codes: npt.NDArray[np.int8],
+    squares: npt.NDArray[np.int32],
+    hours: Floats,
+    outlets: npt.NDArray[np.int64],
+    rarity: npt.NDArray[np.float32],
+    halves: Floats,
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    kept = np.empty(len(right), dtype=np.int64)
+    features = np.empty((len(right), _FEATURES))
+    keys = np.empty(table_size(lead, right, bounds), dtype=np.int64)
+    counts = np.empty(len(keys), dtype=np.int64)
+    end = 0
+    for group in range(len(asking)):
+        row = asking[group]
+        company = right[bounds[group] : bounds[group + 1]]
+        cosines = np.empty(len(company))
+        rarest = np.empty(len(company))
+        for member in range(len(company)):
+            met = meet(lead, row, lead, company[member], halves, rarity)
+            cosines[member], rarest[member] = met.cosine, met.rarest
+        dense = _dense(codes, squares, np.full(len(company), row), company)
+        likeness = cosines + dense
+        start = end
+        for member in range(len(company)):
+            if likeness[member] >= min_likeness:
+                kept[end] = bounds[group] + member
+                end += 1
+        if end == start:
+            continue
+        chosen = kept[start:end] - bounds[group]
+        crowd = (likeness > CROWD_LIKENESS).sum()
+        lead_ranks, dense_ranks = _ranks(cosines), _ranks(dense)
+        best, few = likeness.max(), _best_few(likeness)
+        for place in range(len(chosen)):
+            member = chosen[place]
+            values = features[start + place]
+            values[_LEAD_COSINE], values[_DENSE_COSINE], values[_RAREST_LEAD] = (
+                cosines[member],
+                dense[member],
+                rarest[member],
+            )
+            _pair(
+                values, row, company[member], lead, whole, title, opening, names, title_names, halves, rarity
+            )
+            _facts(values, row, company[member], numbers, dates, hours, outlets, halves, rarity)
+            values[_RANK_LEAD], values[_RANK_DENSE] = (
+                np.log1p(lead_ranks[member]),
+                np.log1p(dense_ranks[member]),
+            )
+            values[_BELOW_BEST], values[_BELOW_BEST_FEW] = likeness[member] - best, likeness[member] - few
+            values[_CROWD] = crowd
+        count_terms(lead, company, keys, counts)
+        _locally(features[start:end], row, company[chosen], lead, title, opening, keys, counts, halves)
+    return kept[:end], features[:end]
 
-        Raises:
-            ValueError: the file names features this version does not compute.
-        """
-        data = json.loads(path.read_text(encoding="utf-8"))
-        unknown = set(data["features"]) - set(FEATURES)
-        if unknown or len(data["features"]) != len(data["weights"]):
-            raise ValueError(f"{path}: features {sorted(unknown)} are not computed by this version")
-        return cls(data["name"], tuple(data["features"]), tuple(data["weights"]), float(data["bias"]))
 
-    def save(self, path: Path) -> None:
-        """Write the model as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
+@njit(cache=True, nogil=True)
+def _pair(
+    values: Floats,
+    row: int,
+    other: int,
+    lead: Sparse,
+    whole: Sparse,
+    title: Sparse,
+    opening: Sparse,
+    names: Sparse,
+    title_names: Sparse,
+    halves: Floats,
+    rarity: npt.NDArray[np.float32],
+) -> None:
+    """Write what the words of the two say."""
+    values[_WHOLE_COSINE] = meet(whole, row, whole, other, halves, rarity).cosine
+    headline = meet(title, row, title, other, halves, rarity)
+    values[_TITLE_COSINE], values[_RAREST_TITLE] = headline.cosine, headline.rarest
+    values[_OPENING_COSINE] = meet(opening, row, opening, other, halves, rarity).cosine
+    named = meet(names, row, names, other, halves, rarity)
+    values[_NAME_COSINE], values[_SHARED_NAMES], values[_KEY_NAME] = (
+        named.cosine,
+        np.log1p(named.terms),
+        named.key,
+    )
+    for column, least, most in (
+        (title, _TITLE_TOLD_LEAST, _TITLE_TOLD_MOST),
+        (title_names, _NAMES_TOLD_LEAST, _NAMES_TOLD_MOST),
+    ):
+        here, there = 0.5, 0.5
+        if column.ends[row + 1] > column.ends[row]:
+            here = meet(column, row, lead, other, halves, rarity).here
+        if column.ends[other + 1] > column.ends[other]:
+            there = meet(column, other, lead, row, halves, rarity).here
+        values[least], values[most] = min(here, there), max(here, there)
 
-    def probability(self, features: Floats) -> Floats:
-        """Return P(same) for each row of `pair_features`, rounded so that ties are ties everywhere."""
-        columns = [FEATURES.index(name) for name in self.features]
-        # A sum over columns, not a matrix product: BLAS may add in another order for another number of rows.
-        logits = np.full(len(features), self.bias)
-        for column, weight in zip(columns, self.weights, strict=True):
-            logits = logits + features[:, column] * weight
-        return np.asarray(np.round(1 / (1 + np.exp(-np.clip(logits, -50, 50))), 6))
+
+@njit(cache=True, nogil=True)
+def _facts(
+    values: Floats,
+    row: int,
+    other: int,
+    numbers: Sparse,
+    dates: Sparse,
+    hours: Floats,
+    outlets: npt.NDArray[np.int64],
+    halves: Floats,
+    rarity: npt.NDArray[np.float32],
+) -> None:
+    """Write what figures, dates, times and outlets say."""
+    figures = meet(numbers, row, numbers, other, halves, rarity)
+    values[_NUMBER_COSINE], values[_NUMBER_CONFLICT] = (
+        figures.cosine,
+        figures.terms == 0 and _both(numbers, row, other),
+    )
+    days = meet(dates, row, dates, other, halves, rarity)
+    values[_SHARED_DATE], values[_DATE_CONFLICT] = (
+        days.terms > 0,
+        days.terms == 0 and _both(dates, row, other),
+    )
+    values[_LOG_DAYS] = np.log1p(abs(hours[row] - hours[other]) / 24)
+    values[_SAME_DAY] = (hours[row] + WIB_HOURS) // 24 == (hours[other] + WIB_HOURS) // 24
+    values[_SAME_OUTLET] = outlets[row] == outlets[other]
+
+
+@njit(cache=True, nogil=True)
+def _locally(
+    features: Floats,
+    row: int,
+    others: npt.NDArray[np.int64],
+    lead: Sparse,
+    title: Sparse,
+    opening: Sparse,
+    keys: npt.NDArray[np.int64],
+    counts: npt.NDArray[np.int64],
+    halves: Floats,
+) -> None:
+    """Write what sets the pairs apart within their company."""
+    for column, place in ((lead, _LOCAL_LEAD), (title, _LOCAL_TITLE), (opening, _LOCAL_OPENING)):
+        mine = np.empty(column.ends[row + 1] - column.ends[row])
+        squares = weigh_locally(column, row, keys, counts, halves, mine)
+        for pair in range(len(others)):
+            other = others[pair]
+            theirs = np.empty(column.ends[other + 1] - column.ends[other])
+            other_squares = weigh_locally(column, other, keys, counts, halves, theirs)
+            features[pair, place] = local_cosine(column, row, mine, squares, other, theirs, other_squares)
+            if place == _LOCAL_TITLE:
+                features[pair, _LOCAL_TOLD_HERE] = told(title, row, mine, squares, lead, other)
+                features[pair, _LOCAL_TOLD_THERE] = told(title, other, theirs, other_squares, lead, row)
+    local = features[:, _LOCAL_LEAD] + features[:, _LOCAL_TITLE]
+    features[:, _RANK_LOCAL] = np.log1p(_ranks(local))
+    features[:, _LOCAL_BELOW_BEST] = local - local.max()
+    features[:, _LOCAL_BELOW_BEST_FEW] = local - _best_few(local)
+
+
+@njit(cache=True, nogil=True)
+def _ranks(values: Floats) -> Floats:
+    """Return for each value how many are larger, or equal and before it."""
+    ranks = np.zeros(len(values))
+    for one in range(len(values)):
+        for other in range(len(values)):
+            ranks[one] += values[other] > values[one] or (values[other] == values[one] and other < one)
+    return ranks
+
+
+@njit(cache=True, nogil=True)
+def _best_few(values: Floats) -> float:
+    """Return the mean of the best five; missing ones count as 0."""
+    return float(np.sort(values)[::-1][:BEST].sum() / BEST)
+
+
+@njit(cache=True, nogil=True)
+def _both(column: Sparse, row: int, other: int) -> bool:
+    """Say whether both rows hold anything."""
+    return bool(column.ends[row + 1] > column.ends[row] and column.ends[other + 1] > column.ends[other])

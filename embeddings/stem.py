@@ -12,7 +12,9 @@ import re
 MIN_STEM = 4
 _MIN_WORD = 6
 _ENDINGS = ("nya", "lah", "kah", "kan", "an")
-_PREFIX = re.compile(r"memper|diper|menge|penge|meny|peny|meng|peng|mem|pem|men|pen|ber|ter|per|di|se|ke|me|pe")
+_PREFIX = re.compile(
+    r"memper|diper|menge|penge|meny|peny|meng|peng|mem|pem|men|pen|ber|ter|per|di|se|ke|me|pe"
+)
 # The nasal swallowed the first letter of the stem: memukul is me + pukul, menulis me + tulis, menyapu me + sapu.
 _SWALLOWED = {"mem": "p", "pem": "p", "men": "t", "pen": "t", "meny": "s", "peny": "s"}
 _VOWELS = frozenset("aeiou")

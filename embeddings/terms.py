@@ -50,7 +50,21 @@ _DATE = re.compile(r"\(\d{1,2}/\d{1,2}(?:/\d{2,4})?\)|1(?<!\w.)9\d\d\b|2(?<!\w.)
 _MONTHS = {
     name: str(number)
     for number, name in enumerate(
-        "januari februari maret april mei juni juli agustus september oktober november desember".split(), 1
+        [
+            "januari",
+            "februari",
+            "maret",
+            "april",
+            "mei",
+            "juni",
+            "juli",
+            "agustus",
+            "september",
+            "oktober",
+            "november",
+            "desember",
+        ],
+        1,
     )
 }
 _DAY_AND_MONTH = re.compile(r"\((\d{1,2})/(\d{1,2})(?:/\d{2,4})?\)")

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embeddings.similarity import FEATURES, first_look, pair_features
+from embeddings.company import EVENT, STORY, earlier_company
+from embeddings.similarity import FEATURES, compare
 from service.stories import across_time
 from service.window import ONE_DAY_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from embeddings.index import NeighbourIndex
+    from embeddings.pair_model import PairModel
     from embeddings.shelf import Rows
-    from embeddings.similarity import Floats, PairModel
+    from embeddings.similarity import Floats
     from service.window import Window
 
-MIN_EVENT_LIKENESS = 0.7
-MIN_STORY_LIKENESS = 0.45
-"""Lead cosine plus dense cosine below which a pair is not compared further."""
 MIN_VOICE = 0.05
 """Candidates less likely than this are not heard: they could not carry a decision."""
 _KEY_NAME = FEATURES.index("key_name")
@@ -40,30 +38,27 @@ class Candidates:
 
 def event_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> Candidates:
     """Compare each row with the earlier articles it may share an event with; the rows join the term index."""
-    left, right = _found(window.articles, rows)
-    left, right = _may_meet(window, left, right)
-    return _pairs(window, rows, left, right, MIN_EVENT_LIKENESS, model.probability)
+    left, right = may_meet(window, *earlier_company(window.articles, rows))
+    return _pairs(window, rows, left, right, EVENT.min_likeness, model.probability)
 
 
 def story_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> Candidates:
     """Compare each row with the earlier clusters whose story it may continue; the rows join the term index."""
+    left, right = earlier_company(window.heads, rows)
+    return _pairs(
+        window,
+        rows,
+        left,
+        right,
+        STORY.min_likeness,
+        lambda features: story_probability(model, features),
+    )
 
-    def probability(features: Floats) -> Floats:
-        days = np.expm1(features[:, _LOG_DAYS])
-        return across_time(model.probability(features), days, features[:, _KEY_NAME])
 
-    left, right = _found(window.heads, rows)
-    return _pairs(window, rows, left, right, MIN_STORY_LIKENESS, probability)
-
-
-def _found(index: NeighbourIndex, rows: Sequence[int]) -> tuple[Rows, Rows]:
-    """Return the pairs (row, other) that either search of `index` proposes, each once, in order."""
-    if not rows:
-        return np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
-    proposals = [*index.by_dense(rows, rows), *index.by_terms(rows, add=True)]
-    left = np.repeat(np.tile(np.asarray(rows, dtype=np.int64), 2), [len(part) for part in proposals])
-    keys = np.unique(left << 32 | np.concatenate(proposals))
-    return (keys >> 32).astype(np.intp), (keys & 0xFFFFFFFF).astype(np.intp)
+def story_probability(model: PairModel, features: Floats) -> Floats:
+    """Return P(same story) of compared clusters, however far apart."""
+    days = np.expm1(features[:, _LOG_DAYS])
+    return across_time(model.probability(features), days, features[:, _KEY_NAME])
 
 
 def _pairs(
@@ -75,19 +70,17 @@ def _pairs(
     probability: Callable[[Floats], Floats],
 ) -> Candidates:
     """Keep the pairs worth hearing: alike at a first look, and not improbable at the second."""
-    look = first_look(window.shelf, left, right)
-    alike = look.likeness >= min_likeness
-    left, right = left[alike], right[alike]
-    features = pair_features(window.shelf, left, right, look.of(alike))
-    chance = probability(features)
+    compared = compare(window.shelf, left, right, min_likeness)
+    chance = probability(compared.features)
     heard = chance >= MIN_VOICE
-    left = left[heard]
+    kept = compared.kept[heard]
+    left = left[kept]
     starts, ends = np.searchsorted(left, rows), np.searchsorted(left, rows, side="right")
     bounds = {row: slice(int(start), int(end)) for row, start, end in zip(rows, starts, ends, strict=True)}
-    return Candidates(right[heard], features[heard], chance[heard], bounds)
+    return Candidates(right[kept], compared.features[heard], chance[heard], bounds)
 
 
-def _may_meet(window: Window, left: Rows, right: Rows) -> tuple[Rows, Rows]:
+def may_meet(window: Window, left: Rows, right: Rows) -> tuple[Rows, Rows]:
     """Drop the pairs of different days where one of the two is a rate, a schedule or a forecast."""
     one_day = (window.flags[left] | window.flags[right]) & ONE_DAY_ONLY > 0
     keep = ~one_day | (window.days(left) == window.days(right))

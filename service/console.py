@@ -207,24 +207,33 @@ def show_report(name: str, report: Report) -> None:
         title_justify="left",
     )
     table.add_column("")
-    for column in ("precision", "recall", "F1"):
-        table.add_column(column, justify="right")
+    for when in ("online", "nightly"):
+        for column in ("P", "R", "F1"):
+            table.add_column(f"{when} {column}", justify="right")
     rows = (
-        ("clusters, BCubed", report.bcubed),
-        ("clusters, pairwise", report.pairwise),
-        ("clusters, CEAF-e", report.ceaf_e),
-        ("copies, pairs", report.copies),
-        ("stories, BCubed, all articles", report.stories_all),
-        ("stories, BCubed, articles with a story", report.stories_labelled),
+        ("clusters, BCubed", "bcubed"),
+        ("clusters, pairwise", "pairwise"),
+        ("clusters, CEAF-e", "ceaf_e"),
+        ("stories, BCubed, all articles", "stories_all"),
+        ("stories, BCubed, articles with a story", "stories_labelled"),
     )
-    for label, score in rows:
-        table.add_row(label, f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.f1:.3f}")
+    for label, metric in rows:
+        pair = (getattr(report.online, metric), getattr(report.nightly, metric))
+        table.add_row(
+            label,
+            *(f"{value:.3f}" for one in pair for value in (one.precision, one.recall, one.f1)),
+        )
+    copies = report.copies
+    table.add_row(
+        "copies, pairs", *(f"{value:.3f}" for value in (copies.precision, copies.recall, copies.f1))
+    )
     _out.print(table)
-    _out.print(
-        f"AMI {report.ami:.3f}  ·  clusters {report.events_predicted:,} (gold {report.events_gold:,})  ·  singletons "
-        f"{report.singletons_predicted:.1%} of articles (gold {report.singletons_gold:.1%})  ·  BCubed F1 of all "
-        f"singletons {report.bcubed_all_singletons:.3f}"
-    )
+    for when, scores in (("online", report.online), ("nightly", report.nightly)):
+        _out.print(
+            f"{when}: AMI {scores.ami:.3f}  ·  clusters {scores.events:,} (gold {report.events:,})  ·  singletons "
+            f"{scores.singletons:.1%} of articles (gold {report.singletons:.1%})"
+        )
+    _out.print(f"BCubed F1 of all singletons {report.bcubed_all_singletons:.3f}")
 
 
 def show_fit(fitted: Fitted, rows: Iterable[tuple[str, str, str]], folder: Path) -> None:

@@ -22,13 +22,14 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from embeddings.encoder import BUNDLED, ModelError, SentenceEncoder
-from embeddings.similarity import PairModel
+from embeddings.pair_model import PairModel
 from embeddings.terms import Background
 from embeddings.text import TEXT_VERSION
 from embeddings.wordtable import WordTable
 from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.extract import PagePool
 from service.ingest import Cuts, Models, Prepared, batches, ingest, prepare_vectors
+from service.nightly import regroup
 from service.rebuild import rebuild
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import remove, write
@@ -185,6 +186,13 @@ class Desk:
         return self._call(
             lambda: neighbours_of_article(self._engine, self._live(), self.models, article_id, limit)
         )
+
+    def regroup(self) -> Future[dict[str, tuple[str, str]]]:
+        """Queue what the night would make of the window: by article ID, labels of its cluster and its story.
+
+        Nothing is stored. Copies have no labels of their own; a label is the ID of the first article of a group.
+        """
+        return self._call(self._regroup)
 
     def ready(self) -> dict[str, bool]:
         """Say which conditions of service hold."""
@@ -406,6 +414,16 @@ class Desk:
             window.forget(row)
         self._count_vectors()
         return True
+
+    def _regroup(self) -> dict[str, tuple[str, str]]:
+        window = self._live()
+        groups = regroup(window, self.models, self._cuts)
+        return {
+            window.article_id(row): (window.article_id(cluster), window.article_id(story))
+            for row, cluster, story in zip(
+                groups.rows.tolist(), groups.clusters.tolist(), groups.stories.tolist(), strict=True
+            )
+        }
 
     def _count_vectors(self) -> None:
         if self._window is not None:

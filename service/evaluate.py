@@ -29,27 +29,58 @@ class EvaluationError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """Scores of one replay; the field's definitions, see `service.metrics`."""
+class Scores:
+    """What one way of grouping reached; the field's definitions, see `service.metrics`."""
 
-    articles: int
-    articles_per_second: float
-    events_gold: int
-    events_predicted: int
-    singletons_gold: float
-    singletons_predicted: float
+    events: int
+    singletons: float
     bcubed: metrics.Score
     pairwise: metrics.Score
     ceaf_e: metrics.Score
     ami: float
-    copies: metrics.Score
     stories_all: metrics.Score
     stories_labelled: metrics.Score
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Scores of one replay: of the groups as they were answered, and of what a night makes of them."""
+
+    articles: int
+    articles_per_second: float
+    events: int
+    singletons: float
     bcubed_all_singletons: float
+    online: Scores
+    nightly: Scores
+    copies: metrics.Score
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report as JSON values."""
         return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Grouping:
+    """Cluster and story of each article, in order."""
+
+    clusters: list[str]
+    stories: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """What a replay answered, how long it took, and how a night would group the same articles."""
+
+    outcomes: list[Outcome]
+    seconds: float
+    nightly: Grouping
+
+    @property
+    def online(self) -> Grouping:
+        """The groups as they were answered."""
+        placed = [outcome.placement for outcome in self.outcomes]
+        return Grouping([one.cluster_id for one in placed], [one.story_id for one in placed])
 
 
 def evaluate(
@@ -64,8 +95,7 @@ def evaluate(
     Raises:
         EvaluationError: an article of the file is refused.
     """
-    outcomes, seconds = replay(gold, settings, models=models, on_chunk=on_chunk)
-    return _score(gold, outcomes, seconds)
+    return report(gold, replay(gold, settings, models=models, on_chunk=on_chunk))
 
 
 def replay(
@@ -74,8 +104,8 @@ def replay(
     *,
     models: Models | None = None,
     on_chunk: Callable[[int], None] = lambda _articles: None,
-) -> tuple[list[Outcome], float]:
-    """Post `gold` in its order into a new store; return the answers, and the seconds it took.
+) -> Replay:
+    """Post `gold` in its order into a new store, then ask what a night would make of it.
 
     Raises:
         EvaluationError: an article of the file is refused.
@@ -97,7 +127,10 @@ def replay(
             start = time.perf_counter()
             feed(desk, [_record(article) for article in gold], on_chunk=keep)
             seconds = time.perf_counter() - start
-    return outcomes, seconds
+            regrouped = desk.regroup().result()
+    # A copy goes where the article goes that it repeats.
+    labels = [regrouped[outcome.placement.copy_of or outcome.id] for outcome in outcomes]
+    return Replay(outcomes, seconds, Grouping([one for one, _ in labels], [one for _, one in labels]))
 
 
 def copies_found(gold: Sequence[GoldArticle], outcomes: Sequence[Outcome]) -> dict[str, str | None]:
@@ -123,26 +156,33 @@ def _record(article: GoldArticle) -> Record:
     )
 
 
-def _score(gold: Sequence[GoldArticle], outcomes: Sequence[Outcome], seconds: float) -> Report:
+def report(gold: Sequence[GoldArticle], replayed: Replay) -> Report:
+    """Score a replay of `gold`."""
     events = [article.cluster for article in gold]
-    predicted = [outcome.placement.cluster_id for outcome in outcomes]
-    every, labelled = metrics.stories(
-        [article.story for article in gold], events, [outcome.placement.story_id for outcome in outcomes]
-    )
-    copies = copies_found(gold, outcomes)
+    copies = copies_found(gold, replayed.outcomes)
     return Report(
         articles=len(gold),
-        articles_per_second=round(len(gold) / seconds, 1),
-        events_gold=len(set(events)),
-        events_predicted=len(set(predicted)),
-        singletons_gold=metrics.singleton_rate(events),
-        singletons_predicted=metrics.singleton_rate(predicted),
+        articles_per_second=round(len(gold) / replayed.seconds, 1),
+        events=len(set(events)),
+        singletons=metrics.singleton_rate(events),
+        bcubed_all_singletons=metrics.bcubed(events, [article.external_id for article in gold]).f1,
+        online=score(gold, replayed.online),
+        nightly=score(gold, replayed.nightly),
+        copies=metrics.copy_pairs({article.external_id: article.copy_of for article in gold}, copies),
+    )
+
+
+def score(gold: Sequence[GoldArticle], grouping: Grouping) -> Scores:
+    """Score one way of grouping the articles of `gold`."""
+    events, predicted = [article.cluster for article in gold], grouping.clusters
+    every, labelled = metrics.stories([article.story for article in gold], events, grouping.stories)
+    return Scores(
+        events=len(set(predicted)),
+        singletons=metrics.singleton_rate(predicted),
         bcubed=metrics.bcubed(events, predicted),
         pairwise=metrics.pairwise(events, predicted),
         ceaf_e=metrics.ceaf_e(events, predicted),
         ami=metrics.ami(events, predicted),
-        copies=metrics.copy_pairs({article.external_id: article.copy_of for article in gold}, copies),
         stories_all=every,
         stories_labelled=labelled,
-        bcubed_all_singletons=metrics.bcubed(events, [article.external_id for article in gold]).f1,
     )

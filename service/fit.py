@@ -27,7 +27,7 @@ from service.telemetry import Metrics
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from embeddings.similarity import PairModel
+    from embeddings.pair_model import PairModel
     from service.gold import GoldArticle
     from service.ingest import Models, Prepared
     from service.settings import Settings

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine, RowMapping
 
     from embeddings.encoder import Encoder
-    from embeddings.similarity import PairModel
+    from embeddings.pair_model import PairModel
     from embeddings.terms import Background
     from service.window import Window
 

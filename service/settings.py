@@ -35,10 +35,10 @@ class Settings(BaseSettings):
     )
 
     cut: float = Field(
-        default=0.33, gt=0, lt=1, description="Probability of 'same event' above which an article joins."
+        default=0.45, gt=0, lt=1, description="Probability of 'same event' above which an article joins."
     )
     story_cut: float = Field(
-        default=0.3,
+        default=0.2,
         gt=0,
         lt=1,
         description="Probability of 'same story' above which a cluster joins a story.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embeddings.similarity import FEATURES, pair_features
+from embeddings.similarity import FEATURES, compare
 from service.copies import Wording, near_copy, relation, wording
 from service.ingest import flags_of, outlet_id, prepare_vectors
 from service.store import write
@@ -84,7 +84,7 @@ def _neighbours(
 ) -> list[Neighbour]:
     (dense,), (terms,) = window.articles.by_dense([row]), window.articles.by_terms([row])
     rows = np.union1d(dense, terms).astype(np.intp)
-    features = pair_features(window.shelf, np.full(len(rows), row, dtype=np.intp), rows)
+    features = compare(window.shelf, np.full(len(rows), row, dtype=np.intp), rows).features
     probability = models.event.probability(features)
     best = np.lexsort((rows, -features[:, _LEAD], -probability))[:limit]
     ids = [window.article_id(int(rows[place])) for place in best]

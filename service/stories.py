@@ -22,7 +22,7 @@ def across_time(probability: Floats, days: Floats, key_name: Floats) -> Floats:
 
     Labelled stories span days, sagas months, so the gap is no learnt feature. With every doubling of it beyond three
     days topic says less (elections come again) and a rare name that both sides turn on says more: each doubling costs
-    log-odds, less what the key name (0 to 1, see `pair_features`) gives back.
+    log-odds, less what the key name (0 to 1, see `similarity.compare`) gives back.
     """
     clipped = np.clip(probability, 1e-6, 1 - 1e-6)
     doublings = np.log2(np.maximum(days, FREE_DAYS) / FREE_DAYS)

@@ -5,13 +5,14 @@ A cache of the store: rebuilt from it, never written. Used from one thread only.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from ulid import ULID
 
-from embeddings.index import NeighbourIndex, Reach
+from embeddings.company import EVENT, STORY
+from embeddings.index import NeighbourIndex
 from embeddings.shelf import Column, Shelf
 from service.model import ID_PREFIXES
 
@@ -56,12 +57,8 @@ class Window:
         rarity: npt.NDArray[np.float32] | None = None,
     ) -> None:
         self.shelf = Shelf(dimension, rarity)
-        self.articles = NeighbourIndex(self.shelf, Reach("lead", window_days, partition_days=14))
-        # A saga's chapters share its names; fewer neighbours are enough than for an event.
-        self.heads = NeighbourIndex(
-            self.shelf,
-            Reach("names", story_horizon_days, partition_days=90, dense_k=12, term_k=8, query_terms=6),
-        )
+        self.articles = NeighbourIndex(self.shelf, replace(EVENT.reach, horizon_days=window_days))
+        self.heads = NeighbourIndex(self.shelf, replace(STORY.reach, horizon_days=story_horizon_days))
         self.cluster_ids: list[str] = []
         self.story_ids: list[str] = []
         self.sizes: list[int] = []
@@ -133,6 +130,10 @@ class Window:
         if cluster >= 0 and not self.flags[row] & IS_COPY:
             self.sizes[cluster] -= 1
         self.clusters[row] = -1
+
+    def live_rows(self) -> Rows:
+        """Return the rows that can be found, in the order they came."""
+        return self.articles.rows()
 
     def article_id(self, row: int) -> str:
         """Return the ID of the article at `row`."""

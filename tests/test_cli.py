@@ -20,7 +20,7 @@ from helpers import HashingEncoder
 from typer.testing import CliRunner, Result
 
 from embeddings.encoder import BUNDLED
-from embeddings.similarity import PairModel
+from embeddings.pair_model import PairModel
 from embeddings.terms import Background
 from service.cli import app
 from service.demo.show import read_articles

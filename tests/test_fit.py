@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from wire import models
 
 from embeddings.encoder import BUNDLED, ModelError
-from embeddings.similarity import PairModel
+from embeddings.pair_model import PairModel
 from service import fit as fitting
 from service.cli import app
 from service.demo.show import ARTICLES

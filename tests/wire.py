@@ -13,7 +13,7 @@ from helpers import HashingEncoder
 from sqlalchemy import select
 
 from embeddings.encoder import BUNDLED
-from embeddings.similarity import PairModel
+from embeddings.pair_model import PairModel
 from embeddings.terms import Background
 from service.check import check_store
 from service.demo.show import read_articles

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from embeddings.terms import BUCKETS, UNKNOWN_SHARE, Background
 from embeddings.stem import stem
+from embeddings.terms import BUCKETS, UNKNOWN_SHARE, Background
 from embeddings.text import normalise, term_id, words
 
 if TYPE_CHECKING:

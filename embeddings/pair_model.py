@@ -1,0 +1,117 @@
+"""Features of pairs to calibrated probabilities: boosted trees, stored as plain numbers."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numba import njit
+
+from embeddings.similarity import FEATURES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+    Whole = npt.NDArray[np.int64]
+
+LEAF = -1
+DECIMALS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class PairModel:
+    """Boosted regression trees over some of `FEATURES`; their leaves add up to log-odds (Friedman 2001).
+
+    Node i of all trees laid end to end goes to `left[i]` where feature number `feature[i]` is at most `threshold[i]`, and
+    to `right[i]` otherwise; a leaf has feature -1 and adds `value[i]`. `roots` says where each tree begins, `bias` is
+    added to every sum.
+    """
+
+    name: str
+    features: tuple[str, ...]
+    bias: float
+    roots: tuple[int, ...]
+    feature: tuple[int, ...]
+    threshold: tuple[float, ...]
+    left: tuple[int, ...]
+    right: tuple[int, ...]
+    value: tuple[float, ...]
+    _compiled: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        columns = np.array([FEATURES.index(name) for name in self.features], dtype=np.int64)
+        nodes = np.asarray(self.feature, dtype=np.int64)
+        inner = nodes != LEAF
+        nodes[inner] = columns[nodes[inner]]
+        whole = (np.asarray(part, dtype=np.int64) for part in (self.roots, self.left, self.right))
+        roots, left, right = whole
+        threshold, value = np.asarray(self.threshold, np.float64), np.asarray(self.value, np.float64)
+        object.__setattr__(self, "_compiled", (self.bias, roots, nodes, threshold, left, right, value))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a model written by `save`.
+
+        Raises:
+            ValueError: the file names features this version does not compute, or its trees are damaged.
+        """
+        data = json.loads(path.read_text(encoding="utf-8"))
+        parts: dict[str, Any] = {
+            key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
+        }
+        unknown = set(parts["features"]) - set(FEATURES)
+        if unknown:
+            raise ValueError(f"{path}: features {sorted(unknown)} are not computed by this version")
+        if not _is_sound(parts):
+            raise ValueError(f"{path}: the trees are damaged")
+        return cls(**parts)
+
+    def save(self, path: Path) -> None:
+        """Write the model as JSON, one line a field."""
+        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+        lines = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in kept.items())
+        path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
+
+    def probability(self, features: Floats) -> Floats:
+        """Return P(same) for each row of `Compared.features`, rounded so that ties are ties everywhere."""
+        logits = _add_up(np.ascontiguousarray(features), *self._compiled)
+        return np.asarray(np.round(1 / (1 + np.exp(-np.clip(logits, -50, 50))), DECIMALS))
+
+
+def _is_sound(parts: dict[str, Any]) -> bool:
+    """Say whether every walk through the trees ends: children stand behind their parent."""
+    features, feature, left, right = (parts[name] for name in ("features", "feature", "left", "right"))
+    nodes = len(feature)
+    if {len(parts["threshold"]), len(left), len(right), len(parts["value"])} != {nodes}:
+        return False
+    inner = [place for place in range(nodes) if feature[place] != LEAF]
+    return all(0 <= root < nodes for root in parts["roots"]) and all(
+        0 <= feature[place] < len(features) and place < left[place] < nodes and place < right[place] < nodes
+        for place in inner
+    )
+
+
+@njit(cache=True, nogil=True)
+def _add_up(
+    features: Floats,
+    bias: float,
+    roots: Whole,
+    feature: Whole,
+    threshold: Floats,
+    left: Whole,
+    right: Whole,
+    value: Floats,
+) -> Floats:
+    sums = np.full(len(features), bias)
+    for row in range(len(features)):
+        for root in roots:
+            node = root
+            while feature[node] != LEAF:
+                node = left[node] if features[row, feature[node]] <= threshold[node] else right[node]
+            sums[row] += value[node]
+    return sums
