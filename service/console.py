@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from service.fit import Fitted
     from service.intake import Record
     from service.loading import Load
+    from service.metrics import Score
 
 MAX_REJECTED_SHOWN = 10
 SHOWN_NEW = 5
@@ -207,9 +208,8 @@ def show_report(name: str, report: Report) -> None:
         title_justify="left",
     )
     table.add_column("")
-    for when in ("online", "nightly"):
-        for column in ("P", "R", "F1"):
-            table.add_column(f"{when} {column}", justify="right")
+    for column in ("online P / R / F1", "nightly P / R / F1"):
+        table.add_column(column, justify="right", no_wrap=True)
     rows = (
         ("clusters, BCubed", "bcubed"),
         ("clusters, pairwise", "pairwise"),
@@ -218,15 +218,8 @@ def show_report(name: str, report: Report) -> None:
         ("stories, BCubed, articles with a story", "stories_labelled"),
     )
     for label, metric in rows:
-        pair = (getattr(report.online, metric), getattr(report.nightly, metric))
-        table.add_row(
-            label,
-            *(f"{value:.3f}" for one in pair for value in (one.precision, one.recall, one.f1)),
-        )
-    copies = report.copies
-    table.add_row(
-        "copies, pairs", *(f"{value:.3f}" for value in (copies.precision, copies.recall, copies.f1))
-    )
+        table.add_row(label, *(_parts(getattr(one, metric)) for one in (report.online, report.nightly)))
+    table.add_row("copies, pairs", _parts(report.copies))
     _out.print(table)
     for when, scores in (("online", report.online), ("nightly", report.nightly)):
         _out.print(
@@ -234,6 +227,10 @@ def show_report(name: str, report: Report) -> None:
             f"{scores.singletons:.1%} of articles (gold {report.singletons:.1%})"
         )
     _out.print(f"BCubed F1 of all singletons {report.bcubed_all_singletons:.3f}")
+
+
+def _parts(score: Score) -> str:
+    return f"{score.precision:.3f} / {score.recall:.3f} / {score.f1:.3f}"
 
 
 def show_fit(fitted: Fitted, rows: Iterable[tuple[str, str, str]], folder: Path) -> None:

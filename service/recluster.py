@@ -117,7 +117,7 @@ def _merged(likeness: Floats, best_weight: float, cut: float) -> Labels:
         for third in range(other):
             if groups[third] != third:
                 continue
-            if third == one or nearest[third] == one or nearest[third] == other:  # noqa: PLR1714  compiled code makes no tuples to search
+            if third == one or nearest[third] == one or nearest[third] == other:
                 _look_behind(third, groups, best, mean, best_weight, nearest, score)
             elif third < one:
                 found = best_weight * best[third, one] + (1 - best_weight) * mean[third, one]
