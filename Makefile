@@ -23,10 +23,12 @@ install: $(STAMP) ## Make .venv with the locked dependencies; nothing to do whil
 
 # A folder whose interpreter is gone or does not start is made anew.  torch comes first: it is by far the largest, and
 # the rest then finds it in place.  setuptools builds the package here, so that the lock holds for the build as well.
+# What is compiled is compiled now, not when the first article comes.
 $(STAMP): pyproject.toml constraints.txt
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) torch==2.13.0 setuptools
 	$(PIP) --no-build-isolation -e ".[dev]"
+	$(OFFLINE) $(RUN) -m embeddings.warm
 	@touch $(STAMP)
 
 serve: $(STAMP) ## Run the service on 127.0.0.1:8080 with the store in ./data

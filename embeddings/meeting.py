@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
+
+from embeddings.compiled import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -50,7 +51,7 @@ class Met(NamedTuple):
     key: float
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def meet(
     one: Sparse, row: int, other: Sparse, other_row: int, halves: Floats, rarity: npt.NDArray[np.float32]
 ) -> Met:
@@ -76,7 +77,7 @@ def meet(
     return Met(cosine, count, here, there, rarest, key)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def table_size(column: Sparse, rows: npt.NDArray[np.int64], bounds: npt.NDArray[np.int64]) -> int:
     """Return the power of two that holds the terms of any stretch of `rows` in a table at most half full."""
     most = 0
@@ -91,7 +92,7 @@ def table_size(column: Sparse, rows: npt.NDArray[np.int64], bounds: npt.NDArray[
     return size
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def count_terms(
     column: Sparse, rows: npt.NDArray[np.int64], keys: npt.NDArray[np.int64], counts: npt.NDArray[np.int64]
 ) -> None:
@@ -105,7 +106,7 @@ def count_terms(
             counts[slot] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def weigh_locally(
     column: Sparse,
     row: int,
@@ -129,7 +130,7 @@ def weigh_locally(
     return squares
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def local_cosine(
     column: Sparse,
     row: int,
@@ -154,7 +155,7 @@ def local_cosine(
     return float(product / np.sqrt(squares * other_squares))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def told(column: Sparse, row: int, weights: Floats, squares: float, other: Sparse, other_row: int) -> float:
     """Return the share of a row's squared `weights` whose terms `other_row` holds; half of nothing is told."""
     if squares == 0:
@@ -171,7 +172,7 @@ def told(column: Sparse, row: int, weights: Floats, squares: float, other: Spars
     return found / squares
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _slot(keys: npt.NDArray[np.int64], term: int) -> int:
     """Return where `term` stands in a table, or the empty slot where it would."""
     mask = len(keys) - 1

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-from numba import njit
 
+from embeddings.compiled import compiled
 from embeddings.similarity import FEATURES
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _is_sound(parts: dict[str, Any]) -> bool:
     )
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _add_up(
     features: Floats,
     bias: float,

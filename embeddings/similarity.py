@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 
+from embeddings.compiled import compiled
 from embeddings.meeting import (
     HALVES,
     Sparse,
@@ -176,7 +176,7 @@ def dense_cosine(shelf: Shelf, left: Rows, right: Rows) -> Floats:
     return np.asarray(_dense(shelf.codes.values, shelf.squares.values, left, right))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _dense(
     codes: npt.NDArray[np.int8], squares: npt.NDArray[np.int32], left: Rows, right: Rows
 ) -> npt.NDArray[np.float64]:
@@ -192,7 +192,7 @@ def _dense(
     return found
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _compare(
     asking: npt.NDArray[np.int64],
     bounds: npt.NDArray[np.int64],
@@ -262,7 +262,7 @@ def _compare(
     return kept[:end], features[:end]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _pair(
     values: Floats,
     row: int,
@@ -299,7 +299,7 @@ def _pair(
         values[least], values[most] = min(here, there), max(here, there)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _facts(
     values: Floats,
     row: int,
@@ -327,7 +327,7 @@ def _facts(
     values[_SAME_OUTLET] = outlets[row] == outlets[other]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _locally(
     features: Floats,
     row: int,
@@ -357,7 +357,7 @@ def _locally(
     features[:, _LOCAL_BELOW_BEST_FEW] = local - _best_few(local)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _ranks(values: Floats) -> Floats:
     """Return for each value how many are larger, or equal and before it."""
     ranks = np.zeros(len(values))
@@ -367,13 +367,13 @@ def _ranks(values: Floats) -> Floats:
     return ranks
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _best_few(values: Floats) -> float:
     """Return the mean of the best five; missing ones count as 0."""
     return float(np.sort(values)[::-1][:BEST].sum() / BEST)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _both(column: Sparse, row: int, other: int) -> bool:
     """Say whether both rows hold anything."""
     return bool(column.ends[row + 1] > column.ends[row] and column.ends[other + 1] > column.ends[other])

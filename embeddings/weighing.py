@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
+
+from embeddings.compiled import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,7 +19,7 @@ PLACE_BITS = 24
 _LEAD, _WHOLE, _TITLE, _OPENING, _NAMES, _TITLE_NAMES, _NUMBERS, _DATES = range(8)
 
 
-@njit(cache=True)
+@compiled
 def weigh(
     words: npt.NDArray[np.int64],
     headline: int,
@@ -53,7 +54,7 @@ def weigh(
     return ids[:end].copy(), weights[:end].copy(), lengths
 
 
-@njit(cache=True)
+@compiled
 def _counted(
     words: npt.NDArray[np.int64], headline: int, opening: int, lead: int
 ) -> tuple[Ids, npt.NDArray[np.int64]]:
@@ -85,7 +86,7 @@ def _counted(
     return terms[: at + 1], counts[:, : at + 1]
 
 
-@njit(cache=True)
+@compiled
 def _runs(ids: Ids) -> tuple[Ids, npt.NDArray[np.int64]]:
     """Return the distinct of sorted identities, and how often each occurs."""
     terms = np.empty(len(ids), dtype=np.int32)
@@ -99,7 +100,7 @@ def _runs(ids: Ids) -> tuple[Ids, npt.NDArray[np.int64]]:
     return terms[:distinct], counts[:distinct]
 
 
-@njit(cache=True)
+@compiled
 def _write(
     terms: Ids, counts: npt.NDArray[np.int64], idf: Weights, ids: Ids, weights: Weights, start: int
 ) -> int:
@@ -113,7 +114,7 @@ def _write(
     return end
 
 
-@njit(cache=True)
+@compiled
 def _keep_heaviest(ids: Ids, weights: Weights, limit: int) -> int:
     """Move the `limit` heaviest to the front, in their order (ties: lower identity); return `limit`."""
     least = np.partition(weights, len(weights) - limit)[len(weights) - limit]
@@ -127,7 +128,7 @@ def _keep_heaviest(ids: Ids, weights: Weights, limit: int) -> int:
     return end
 
 
-@njit(cache=True)
+@compiled
 def _scale_to_unit(weights: Weights) -> None:
     squares = 0.0
     for weight in weights:

@@ -11,9 +11,9 @@ import json
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from safetensors.numpy import load_file
 
+from embeddings.compiled import compiled
 from embeddings.encoder import BUNDLED, revision, unit
 from embeddings.text import normalise, words
 
@@ -55,7 +55,7 @@ class WordTable:
         return unit(rows)
 
 
-@njit(cache=True)
+@compiled
 def _add_up(
     places: npt.NDArray[np.int64],
     codes: npt.NDArray[np.int8],

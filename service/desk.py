@@ -25,6 +25,7 @@ from embeddings.encoder import BUNDLED, ModelError, SentenceEncoder
 from embeddings.pair_model import PairModel
 from embeddings.terms import Background
 from embeddings.text import TEXT_VERSION
+from embeddings.warm import warm_up
 from embeddings.wordtable import WordTable
 from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.extract import PagePool
@@ -143,6 +144,7 @@ class Desk:
             closing.callback(engine.dispose)
             migrate(engine)
             models = models or load_models(settings.model, settings.pair_model)
+            warm_up()
             _check_model(engine, models)
             desk = cls(settings, metrics, models, engine, closing.pop_all())
         try:

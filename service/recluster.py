@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numba import njit
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
+
+from embeddings.compiled import compiled
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -100,7 +101,7 @@ def _split(
         labels[members] = members[_merged(likeness, linkage.best_weight, linkage.cut)]
 
 
-@njit(cache=True)
+@compiled
 def _merged(likeness: Floats, best_weight: float, cut: float) -> Labels:
     """Return for each member the first member of its group: agglomeration by the rule of Lance and Williams 1967."""
     count = len(likeness)
@@ -126,7 +127,7 @@ def _merged(likeness: Floats, best_weight: float, cut: float) -> Labels:
     return groups
 
 
-@njit(cache=True)
+@compiled
 def _join(one: int, other: int, groups: Labels, sizes: Floats, best: Floats, mean: Floats) -> None:
     """Put the group `other` into `one`, which stands before it."""
     both = sizes[one] + sizes[other]
@@ -141,7 +142,7 @@ def _join(one: int, other: int, groups: Labels, sizes: Floats, best: Floats, mea
     sizes[one] = both
 
 
-@njit(cache=True)
+@compiled
 def _look_behind(
     one: int,
     groups: Labels,
