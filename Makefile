@@ -7,6 +7,8 @@ RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 # More for the command behind a target: make serve ARGS="--port 9000", make test ARGS="-k layers".
 ARGS =
+# Where the labelled news lies: train_a, train_b and dev (.ndjson.gz).
+GOLD_FOLDER = ../shared/gold
 # More for pip, such as the index that holds the CPU build of torch.
 PIP_EXTRA_ARGS =
 
@@ -14,7 +16,8 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c
 # The model lies in the package: nothing here may wait for a network.
 OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
-.PHONY: help install serve demo test test-slow check benchmark-quality benchmark-copies benchmark-ingest clean
+.PHONY: help install serve demo test test-slow check clean
+.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-memory
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
@@ -49,14 +52,23 @@ check: $(STAMP) ## Lint, formatting and types
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-benchmark-quality: $(STAMP) ## Score labelled news: make benchmark-quality GOLD="a.ndjson.gz b.ndjson.gz"
-	$(OFFLINE) $(RUN) -m benchmarks.quality $(GOLD) $(ARGS)
+benchmark-quality: $(STAMP) ## Score labelled news, twenty minutes: make benchmark-quality GOLD_FOLDER=../shared/gold
+	$(OFFLINE) $(RUN) -m benchmarks.quality $(GOLD_FOLDER) $(ARGS)
+
+benchmark-gate: $(STAMP) ## Fail where quality on labelled news fell; ARGS=--update raises the floors
+	$(OFFLINE) $(RUN) -m benchmarks.quality $(GOLD_FOLDER) --gate $(ARGS)
+
+benchmark-pairs: $(STAMP) ## Recall of candidates, calibration and cost: make benchmark-pairs GOLD="a.ndjson.gz"
+	$(OFFLINE) $(RUN) -m benchmarks.pairs $(GOLD) $(ARGS)
 
 benchmark-copies: $(STAMP) ## Score copies, raw and after reading: make benchmark-copies GOLD="a.ndjson.gz b.ndjson.gz"
 	$(OFFLINE) $(RUN) -m benchmarks.copies $(GOLD) $(ARGS)
 
 benchmark-ingest: $(STAMP) ## Measure speed and durability: make benchmark-ingest CORPUS=articles.ndjson.gz
 	$(OFFLINE) $(RUN) -m benchmarks.ingest $(CORPUS) $(ARGS)
+
+benchmark-memory: $(STAMP) ## Measure memory of an article: make benchmark-memory CORPUS=articles.ndjson.gz
+	$(OFFLINE) $(RUN) -m benchmarks.memory $(CORPUS) $(ARGS)
 
 clean: ## Remove what builds and tools left; .venv and data stay
 	rm -rf build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage

@@ -75,7 +75,7 @@ def main() -> None:
     rows = []
     for path in arguments.gold:
         gold = read_gold(path)
-        outcomes, _seconds = replay(gold, Settings())
+        outcomes = replay(gold, Settings()).outcomes
         labelled = metrics.copied({article.external_id: article.copy_of for article in gold})
         name = path.name.partition(".")[0]
         rows.append(row(name, labelled, metrics.copied(copies_found(gold, outcomes)), verdicts.get(name, [])))

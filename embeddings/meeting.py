@@ -24,6 +24,8 @@ HALVES[~np.isfinite(HALVES)] = 0
 LOCAL_CROWD = 30
 """A term that so many of an article's candidates hold says nothing about which of them report its event."""
 LEAST_LOCAL = 0.02
+_LOCAL_WORTH = np.maximum(1 - np.log1p(np.arange(LOCAL_CROWD + 1)) / np.log1p(LOCAL_CROWD), LEAST_LOCAL)
+"""By how many candidates hold a term."""
 _HASH = 0x9E3779B1
 _EMPTY = -1
 
@@ -124,8 +126,7 @@ def weigh_locally(
     squares = 0.0
     for place in range(start, column.ends[row + 1]):
         count = counts[_slot(keys, column.ids[place])]
-        local = np.log((1.0 + LOCAL_CROWD) / (1.0 + count)) / np.log(1.0 + LOCAL_CROWD)
-        into[place - start] = halves[column.bits[place]] * max(local, LEAST_LOCAL)
+        into[place - start] = halves[column.bits[place]] * _LOCAL_WORTH[min(count, LOCAL_CROWD)]
         squares += into[place - start] ** 2
     return squares
 

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 LEAF = -1
 DECIMALS = 6
+MAX_NUMBER = 1e300
+_WHOLE = ("roots", "feature", "left", "right")
+_REAL = ("threshold", "value")
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class PairModel:
         whole = (np.asarray(part, dtype=np.int64) for part in (self.roots, self.left, self.right))
         roots, left, right = whole
         threshold, value = np.asarray(self.threshold, np.float64), np.asarray(self.value, np.float64)
-        object.__setattr__(self, "_compiled", (self.bias, roots, nodes, threshold, left, right, value))
+        object.__setattr__(self, "_compiled", (float(self.bias), roots, nodes, threshold, left, right, value))
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -61,20 +64,29 @@ class PairModel:
             ValueError: the file names features this version does not compute, or its trees are damaged.
         """
         data = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(data, dict):
+            raise ValueError(f"{path}: not a model")  # noqa: TRY004  a damaged file, like the others
+        if {one.name for one in fields(cls) if one.init} != set(data):
+            raise ValueError(f"{path}: this is no pair model of this version")
         parts: dict[str, Any] = {
             key: tuple(value) if isinstance(value, list) else value for key, value in data.items()
         }
-        unknown = set(parts["features"]) - set(FEATURES)
+        if not all(isinstance(parts[name], tuple) for name in ("features", *_WHOLE, *_REAL)):
+            raise ValueError(f"{path}: the trees are damaged")
+        unknown = [name for name in parts["features"] if name not in FEATURES]
         if unknown:
-            raise ValueError(f"{path}: features {sorted(unknown)} are not computed by this version")
+            raise ValueError(f"{path}: features {unknown} are not computed by this version")
         if not _is_sound(parts):
             raise ValueError(f"{path}: the trees are damaged")
         return cls(**parts)
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the model as JSON values."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.init}
+
     def save(self, path: Path) -> None:
         """Write the model as JSON, one line a field."""
-        kept = {one.name: getattr(self, one.name) for one in fields(self) if one.init}
-        lines = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in kept.items())
+        lines = (f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in self.as_dict().items())
         path.write_text("{\n" + ",\n".join(lines) + "\n}\n", encoding="utf-8")
 
     def probability(self, features: Floats) -> Floats:
@@ -83,8 +95,16 @@ class PairModel:
         return np.asarray(np.round(1 / (1 + np.exp(-np.clip(logits, -50, 50))), DECIMALS))
 
 
+def _is_finite(number: object) -> bool:
+    return isinstance(number, int | float) and abs(number) < MAX_NUMBER
+
+
 def _is_sound(parts: dict[str, Any]) -> bool:
-    """Say whether every walk through the trees ends: children stand behind their parent."""
+    """Say whether every walk through the trees ends at a number: children stand behind their parent."""
+    if not all(type(number) is int for name in _WHOLE for number in parts[name]):
+        return False
+    if not all(_is_finite(number) for number in (parts["bias"], *parts["threshold"], *parts["value"])):
+        return False
     features, feature, left, right = (parts[name] for name in ("features", "feature", "left", "right"))
     nodes = len(feature)
     if {len(parts["threshold"]), len(left), len(right), len(parts["value"])} != {nodes}:

@@ -131,13 +131,16 @@ def compare(shelf: Shelf, left: Rows, right: Rows, min_likeness: float = ALL) ->
 
     Of the pair: cosines in [-1, 1]; `shared_names` is log(1 + count); `key_name` the weight of the name that matters
     most to both, times its rarity, 0 to 1; `title_told_least` and `…_most` say how much of one headline the other's
-    lead tells, 0 to 1, for the two directions, `names_told_…` how much of its names; `rarest_…` is the rarity of the
-    rarest term both hold, 0 to 1; `number_conflict` is 1 where both name figures and share none, `date_conflict` the
-    same of dates; `log_days` is log(1 + days apart), `same_day` 1 within one day of western Indonesia.
+    lead tells, 0 to 1 (half, where there is no headline), for the two directions, `names_told_…` how much of its names;
+    `rarest_…` is the rarity of the rarest term both hold, 0 to 1; `number_conflict` is 1 where both name figures and
+    share none, `date_conflict` the same of dates; `log_days` is log(1 + days apart), `same_day` 1 within one day of
+    western Indonesia.
     Of the pair in its company: `local_…` are cosines, and shares of the headline told, when words that many of the company
-    hold count less (see `meeting.weigh_locally`); `rank_…` is log(1 + how many are more alike); `…below_best` how far
-    the likeness stays below the best, `…_few` below the mean of the best five; `crowd` counts the members more alike
-    than 0.8. They take the left row's side: turned round, a pair has another company.
+    hold in their leads count less (see `meeting.weigh_locally`); `rank_…` is log(1 + how many are more alike), equals
+    in the order given; `…below_best` how far the likeness (lead plus dense cosine) stays below the best, `…_few` below
+    the mean of the best five, missing ones counting 0; `crowd` counts the members more alike than 0.8. `rank_local`
+    and `local_below_…` are the same of local lead plus title cosine, among the pairs kept alone, so they alone depend
+    on `min_likeness`. They take the left row's side: turned round, a pair has another company.
 
     Values depend on the left row and its company alone, whatever else the call holds.
 

@@ -1,7 +1,8 @@
-"""Indonesian words to stems: the same verb or noun under its affixes (menguat, penguatan, diperkuat → kuat).
+"""Indonesian words to stems: the same verb or noun under its affixes (menangkap, ditangkap, penangkapan → tangkap).
 
 A light stemmer in the spirit of Tala (2003): affixes are cut by rule, without a dictionary, and only while four letters
-stay. It need not be right, only the same for both articles of a pair; names must not pass through it.
+stay. It need not be right, only the same for both articles of a pair; names must not pass through it. Short roots are
+missed: menguat would leave three letters and stays as it is.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-TEXT_VERSION = 1
+TEXT_VERSION = 2
 """Raised whenever the same text would give other words: stored vectors then need `reembed`."""
 
 MAX_CHARS = 50_000

@@ -9,7 +9,7 @@ import numpy as np
 
 from embeddings.company import EVENT, STORY, earlier_company
 from embeddings.similarity import FEATURES, compare
-from service.stories import across_time
+from service.stories import across_days, across_time
 from service.window import ONE_DAY_ONLY
 
 if TYPE_CHECKING:
@@ -39,7 +39,14 @@ class Candidates:
 def event_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> Candidates:
     """Compare each row with the earlier articles it may share an event with; the rows join the term index."""
     left, right = may_meet(window, *earlier_company(window.articles, rows))
-    return _pairs(window, rows, left, right, EVENT.min_likeness, model.probability)
+    return _pairs(
+        window,
+        rows,
+        left,
+        right,
+        EVENT.min_likeness,
+        lambda features: event_probability(model, features),
+    )
 
 
 def story_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> Candidates:
@@ -53,6 +60,11 @@ def story_candidates(window: Window, model: PairModel, rows: Sequence[int]) -> C
         STORY.min_likeness,
         lambda features: story_probability(model, features),
     )
+
+
+def event_probability(model: PairModel, features: Floats) -> Floats:
+    """Return P(same event) of compared articles, however many days apart."""
+    return across_days(model.probability(features), np.expm1(features[:, _LOG_DAYS]))
 
 
 def story_probability(model: PairModel, features: Floats) -> Floats:

@@ -95,7 +95,8 @@ class Fitted:
 
     def as_dict(self) -> dict[str, Any]:
         """Return what was learnt as JSON values."""
-        return {**asdict(self), "is_better": self.is_better}
+        learnt = {"event": self.event.as_dict(), "story": self.story.as_dict()}
+        return {**asdict(self), **learnt, "is_better": self.is_better}
 
 
 def together(files: Sequence[Sequence[GoldArticle]]) -> list[GoldArticle]:
@@ -410,7 +411,7 @@ def _row(article: GoldArticle) -> dict[str, Any]:
 
 def _named(model: PairModel) -> PairModel:
     """Return the model under a name that says what is in it: decisions keep it."""
-    content = json.dumps(asdict(model), sort_keys=True).encode()
+    content = json.dumps(model.as_dict(), sort_keys=True).encode()
     return replace(model, name=f"{model.name}-fit-{hashlib.sha256(content).hexdigest()[:8]}")
 
 

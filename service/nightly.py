@@ -10,7 +10,7 @@ import numpy as np
 from embeddings.company import EVENT, STORY, whole_company
 from embeddings.index import NeighbourIndex
 from embeddings.similarity import compare
-from service.candidates import may_meet, story_probability
+from service.candidates import event_probability, may_meet, story_probability
 from service.recluster import both_ways, event_linkage, partition, story_linkage
 from service.window import IS_COPY, STANDS_ALONE
 
@@ -57,9 +57,12 @@ def heads_of(heads: Rows, clusters: Labels) -> Labels:
 
 
 def _clusters(window: Window, models: Models, cuts: Cuts, rows: Rows) -> Labels:
+    def probability(features: Floats) -> Floats:
+        return event_probability(models.event, features)
+
     def pairs(batch: Sequence[int]) -> Pairs:
         left, right = may_meet(window, *whole_company(window.articles, batch))
-        return _compared(window, left, right, EVENT.min_likeness, models.event.probability)
+        return _compared(window, left, right, EVENT.min_likeness, probability)
 
     linkage = event_linkage(cuts.event)
     return partition(len(window.shelf), *_both_ways(window, rows, pairs, IS_COPY | STANDS_ALONE), linkage)

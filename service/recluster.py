@@ -93,7 +93,8 @@ def _split(
         members, places = np.unique(np.stack([left[pairs], right[pairs]]), return_inverse=True)
         if len(members) > linkage.most:
             higher = floor + (1 - floor) / 4
-            _split(labels, left[pairs], right[pairs], probability[pairs], linkage, higher)
+            if higher < 1 - CERTAIN:
+                _split(labels, left[pairs], right[pairs], probability[pairs], linkage, higher)
             continue
         places = places.reshape(2, -1)
         likeness = np.zeros((len(members), len(members)))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embeddings.similarity import FEATURES, compare
+from service.candidates import event_probability
 from service.copies import Wording, near_copy, relation, wording
 from service.ingest import flags_of, outlet_id, prepare_vectors
 from service.store import write
@@ -85,7 +86,7 @@ def _neighbours(
     (dense,), (terms,) = window.articles.by_dense([row]), window.articles.by_terms([row])
     rows = np.union1d(dense, terms).astype(np.intp)
     features = compare(window.shelf, np.full(len(rows), row, dtype=np.intp), rows).features
-    probability = models.event.probability(features)
+    probability = event_probability(models.event, features)
     best = np.lexsort((rows, -features[:, _LEAD], -probability))[:limit]
     ids = [window.article_id(int(rows[place])) for place in best]
     own = wording(asked.article.title, asked.article.text, asked.article.event_us)

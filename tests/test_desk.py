@@ -32,7 +32,9 @@ from wire import (
     room,
 )
 
-from embeddings.similarity import pair_features
+from embeddings.company import whole_company
+from embeddings.similarity import FEATURES, compare, dense_cosine
+from service.candidates import event_probability
 from service.desk import Desk, ModelMismatchError
 from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.ingest import prepare_vectors
@@ -276,7 +278,7 @@ def test_similar_leaves_no_trace_in_memory(desk: Desk) -> None:
 
 
 def test_similar_to_finds_the_most_probable(desk: Desk) -> None:
-    """The first neighbour of every demo article is the one a comparison with all others finds."""
+    """The neighbours of every demo article are the most probable of its company, which the most alike of all belong to."""
     items = demo_articles()
     outcomes = post(desk, *items)
     window = desk._live()
@@ -287,15 +289,20 @@ def test_similar_to_finds_the_most_probable(desk: Desk) -> None:
             continue
         hours = window.shelf.hours.values
         others = rows[(rows != own) & (np.abs(hours - hours[own]) <= 14 * 24)]
-        features = pair_features(window.shelf, np.full(len(others), own), others)
-        chances = desk.models.event.probability(features)
-        best = round(float(chances.max(initial=0)), 4)
+        left, company = whole_company(window.articles, [own])
+        assert set(company.tolist()) <= set(others.tolist())
+        alike = dense_cosine(window.shelf, np.full(len(others), own), others)
+        assert others[alike.argmax()] in company
+        features = compare(window.shelf, left, company).features
+        chances = event_probability(desk.models.event, features).tolist()
+        leads = features[:, FEATURES.index("lead_cosine")].tolist()
+        best = sorted(zip(chances, leads, (-company).tolist(), strict=True), reverse=True)[:3]
+
         found = desk.similar_to(outcome.id, 3).result(PATIENCE_S)
+
         assert found is not None
-        if best >= 0.05:
-            assert best == found[0].probability, outcome.article.external_id
-        assert sorted((one.probability for one in found), reverse=True) == [one.probability for one in found]
-        assert len(found) <= 3
+        expected = [(window.article_id(-row), round(chance, 4), round(lead, 4)) for chance, lead, row in best]
+        assert expected == [(one.id, one.probability, one.similarity) for one in found]
 
 
 def test_similar_to_a_copy_and_to_nothing(desk: Desk) -> None:

@@ -137,12 +137,26 @@ def test_the_cut_may_not_cost_pairwise_f1() -> None:
     assert best_events(scores(0.33, 0.8, 0.9), tried).cut == 0.2
 
 
+def knows_nothing() -> PairModel:
+    return PairModel(
+        "none",
+        (),
+        bias=-9.0,
+        roots=(),
+        feature=(),
+        threshold=(),
+        left=(),
+        right=(),
+        value=(),
+    )
+
+
 @pytest.fixture(scope="module")
 def fitted() -> Fitted:
     parts = split(together([invented()]))
     heard: list[int] = []
     # A model in use that knows nothing: whatever is learnt does better.
-    ignorant = replace(models(), event=PairModel("none", ("log_days",), (0.0,), -9.0))
+    ignorant = replace(models(), event=knows_nothing())
     found = fitting.fit(parts, Settings(), models=ignorant, advance=heard.append)
     assert sum(heard) == steps(parts)
     return found

@@ -20,19 +20,19 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers")),
     ("watching", ("service.telemetry",)),
     ("words for people", ("service.telling", "service.explain")),
-    ("decisions", ("service.assign", "service.copies", "service.stories", "service.timeline")),
+    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline")),
     ("scores", ("service.metrics", "service.gold")),
     ("what decisions look at", ("service.window", "service.candidates")),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.ingest", "service.rebuild", "service.similar", "service.check")),
+    ("use cases", ("service.prepare", "service.ingest", "service.nightly", "service.rebuild", "service.similar", "service.check")),
     ("the desk", ("service.desk",)),
     ("HTTP", ("service.inflate", "service.api", "service.guard")),
     ("wiring", ("service.app", "service.server")),
     ("files", ("service.intake", "service.reading", "service.feed", "service.evaluate", "service.fit")),
     ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
-DECISIONS = {"service.assign", "service.copies", "service.stories", "service.timeline", "service.model"}
-DECISIONS |= {"service.telling", "service.explain"}
+DECISIONS = {"service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline"}
+DECISIONS |= {"service.telling", "service.explain", "service.model"}
 OUTSIDE_OF_DECISIONS = {
     *("service.store", "service.api", "service.desk", "service.settings", "service.telemetry"),
     *("sqlalchemy", "fastapi", "starlette", "httpx", "time", "datetime", "random", "os", "pathlib"),
@@ -41,6 +41,7 @@ OUTSIDE_OF_DECISIONS = {
 # Libraries with a home: these modules may use them, and `TYPE_ONLY` may name their types.
 HOMES: dict[str, set[str]] = {
     "faiss": {"embeddings.index"},
+    "numba": {"embeddings.compiled"},
     "sentence_transformers": {"embeddings.encoder", "embeddings.training"},
     "sklearn": {"embeddings.training", "service.metrics"},
     "sqlalchemy": {"service.store", "service.desk", "service.api.desk"},

@@ -1,4 +1,4 @@
-"""The shelf against plain lists, and what its rows share against dictionaries."""
+"""The shelf against plain lists, and its sparse rows against dictionaries."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,12 +10,14 @@ from helpers import article_vectors, term_vector, term_weights, unhurried, weigh
 from hypothesis import given
 from hypothesis import strategies as st
 
-from embeddings.shelf import Column, Shelf, SparseColumn
+from embeddings.meeting import HALVES, meet
+from embeddings.shelf import Column, Shelf, SparseColumn, stretches
 from embeddings.terms import FIELDS, TermVector
 from embeddings.text import TERM_BITS
 
 # Positive: append so many rows (more than the first room of 1,024 at times); negative: take so many back.
 STEPS = st.lists(st.integers(0, 9) | st.integers(900, 1500) | st.integers(-1200, -1), max_size=8)
+RARITY = np.array([0.5, 0.5, 0.5, 1.0], dtype=np.float32)
 SPARSE_ROWS = st.lists(term_weights(max_id=30), min_size=1, max_size=6)
 
 
@@ -76,40 +78,47 @@ def test_sparse_column_equals_a_list_of_dictionaries(steps: list[list[dict[int, 
 
 
 @unhurried
-@given(SPARSE_ROWS, st.data())
-def test_pairs_share_the_terms_that_dictionaries_share(
-    rows: list[dict[int, float]], data: st.DataObject
-) -> None:
-    """Rows in any order and number, repeated or empty: each pair's terms in order, with the products of their weights."""
-    column = column_of(rows)
-    number = st.integers(0, len(rows) - 1)
-    pairs = data.draw(st.lists(st.tuples(number, number), max_size=12))
-    left, right = (np.array([pair[side] for pair in pairs], dtype=np.intp) for side in (0, 1))
-    shared = column.shared(left, right)
-    expected = [
-        {term: rows[a][term] * rows[b][term] for term in sorted(rows[a].keys() & rows[b].keys())}
-        for a, b in pairs
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 4)), max_size=9))
+def test_stretches_cover_the_positions_of_ranges(parts: list[tuple[int, int]]) -> None:
+    """Positions follow part by part, and the bounds say where each part lies."""
+    starts, lengths = (np.array([part[side] for part in parts], dtype=np.int64) for side in (0, 1))
+    bounds, positions = stretches(starts, lengths)
+
+    assert [list(range(start, start + length)) for start, length in parts] == [
+        positions[start:end].tolist() for start, end in pairwise(bounds.tolist())
     ]
 
-    assert [len(terms) for terms in expected] == shared.counts.tolist()
-    assert [term for terms in expected for term in terms] == shared.ids.tolist()
-    assert [product for terms in expected for product in terms.values()] == shared.products.tolist()
-    assert [len(rows[a]) for a, _ in pairs] == column.lengths(left).tolist()
+
+@unhurried
+@given(SPARSE_ROWS, st.data())
+def test_lengths_are_those_of_dictionaries(rows: list[dict[int, float]], data: st.DataObject) -> None:
+    """Rows in any order and number, repeated or empty."""
+    chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=12))
+    lengths = column_of(rows).lengths(np.array(chosen, dtype=np.intp))
+
+    assert [len(rows[row]) for row in chosen] == lengths.tolist()
 
 
-def test_a_thousand_pairs_share_what_their_sets_share() -> None:
-    """Long rows of wide identities, so that slots collide: the same as one pair of sets at a time."""
-    chance = np.random.default_rng(5)
-    words = np.unique(chance.integers(0, TERM_BITS + 1, 900))
-    sizes = chance.integers(0, 250, 60)
-    rows = [{int(term): 1.0 for term in chance.choice(words, size, replace=False)} for size in sizes]
-    column = column_of(rows)
-    left, right = (chance.integers(0, 60, 1000) for _ in "ab")
-    shared = column.shared(left, right)
-    expected = [sorted(rows[a].keys() & rows[b].keys()) for a, b in zip(left, right, strict=True)]
+@unhurried
+@given(st.lists(SPARSE_ROWS | st.integers(0, 12), max_size=5))
+def test_compiled_code_reads_the_rows_that_are_there(steps: list[list[dict[int, float]] | int]) -> None:
+    """After any history of appending and cutting: identities, the bits of the weights, and where each row ends."""
+    column, expected = SparseColumn(), list[dict[int, float]]()
+    for step in steps:
+        if isinstance(step, int):
+            column.truncate(step)
+            del expected[step:]
+        else:
+            extend(column, step)
+            expected += step
+    ids, bits, ends = column.compiled
+    weights = bits.view(np.float16).astype(np.float64)
 
-    assert [term for terms in expected for term in terms] == shared.ids.tolist()
-    assert [len(terms) for terms in expected] == shared.sums().tolist() == shared.counts.tolist()
+    assert [dict(sorted(row.items())) for row in expected] == [
+        dict(zip(ids[start:end].tolist(), weights[start:end].tolist(), strict=True))
+        for start, end in pairwise(ends.tolist())
+    ]
+    assert ends[-1] == len(ids) == len(bits)
 
 
 @unhurried
@@ -131,17 +140,24 @@ def test_heaviest_terms_are_those_of_sorted_dictionaries(
 def test_the_largest_term_identity_fits() -> None:
     """Identities use all of their 31 bits; the smallest is no sign of an empty slot."""
     column = column_of([{0: 0.5, TERM_BITS: 1.0}, {}, {TERM_BITS: 0.5}])
-    shared = column.shared(np.array([0, 0, 1]), np.array([0, 2, 0]))
+    rows = column.compiled
+    pairs = [(0, 0), (0, 2), (1, 0), (2, 0)]
 
     assert rows_of(column, 1)[0] == {0: 0.5, TERM_BITS: 1.0}
-    assert shared.sums().tolist() == [1.25, 0.5, 0.0]
+    assert [meet(rows, one, rows, other, HALVES, RARITY).cosine for one, other in pairs] == [
+        1.25,
+        0.5,
+        0,
+        0.5,
+    ]
+    assert meet(rows, 0, rows, 0, HALVES, RARITY).terms == 2
 
 
 def test_a_weight_that_storing_loses_is_no_shared_term() -> None:
-    """A weight below what two bytes hold counts neither as a name nor in a sum."""
-    column = column_of([{3: 1e-9, 4: 0.5}])
+    """A weight below what two bytes hold counts neither as a name nor in a sum, nor for its rarity."""
+    rows = column_of([{3: 1e-9, 4: 0.5}]).compiled
 
-    assert column.shared(np.array([0]), np.array([0])).ids.tolist() == [4]
+    assert meet(rows, 0, rows, 0, HALVES, RARITY) == (0.25, 1, 0.25, 0.25, 0.5, 0.25)
 
 
 def test_shelf_gives_each_article_its_row() -> None:

@@ -1,4 +1,4 @@
-"""What a likeness is worth across weeks: bounds and directions that must hold for every value."""
+"""What a likeness is worth across days and weeks: bounds and directions that must hold for every value."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.stories import across_time
+from service.stories import across_days, across_time
 
 _PROBABILITY = st.floats(0, 1)
 _DAYS = st.floats(0, 400)
@@ -87,3 +87,35 @@ def test_pairs_do_not_see_each_other(pairs: list[tuple[float, float, float]]) ->
     columns = np.array(pairs, dtype=np.float64).reshape(-1, 3).T
 
     assert [_one(*pair) for pair in pairs] == across_time(*columns).tolist()
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+def _event(probability: float, days: float) -> float:
+    return float(across_days(np.array([probability]), np.array([days]))[0])
+
+
+@given(_PROBABILITY, st.floats(0, 2))
+def test_an_event_is_unchanged_within_two_days(probability: float, days: float) -> None:
+    """Within what labels span the model's word stands, to the last digit."""
+    assert _event(probability, days) == probability
+
+
+@given(_PROBABILITY, st.floats(2, 30))
+def test_an_event_across_days_is_plain_arithmetic(probability: float, days: float) -> None:
+    """Beyond two days log(1 + days) costs 2.17 of log-odds; six decimals are kept."""
+    clipped = min(max(probability, 1e-6), 1 - 1e-6)
+    odds = math.log(clipped / (1 - clipped)) - 2.17 * (math.log1p(days) - math.log1p(2))
+
+    assert math.isclose(1 / (1 + math.exp(-odds)), _event(probability, days), abs_tol=_ROUNDING)
+
+
+@given(_PROBABILITY, _PROBABILITY, st.floats(0, 30), st.floats(0, 30))
+def test_an_event_is_monotone(one: float, other: float, sooner: float, later: float) -> None:
+    """A longer gap never raises the probability, and never turns the order of two likenesses."""
+    low, high = sorted([one, other])
+    near, far = sorted([sooner, later])
+
+    assert _event(low, near) <= _event(high, near) + _ROUNDING
+    assert _event(one, far) <= _event(one, near) + _ROUNDING

@@ -108,8 +108,9 @@ def _whole(table: nn.EmbeddingBag, articles: Sequence[Parts]) -> Vectors:
 def _batches(vectors: Vectors, chance: np.random.Generator) -> Iterator[npt.NDArray[np.int64]]:
     """Yield groups of articles with some of their nearest neighbours, each article once as a seed."""
     order = chance.permutation(len(vectors))
+    furthest = min(2 * GROUP, len(vectors) - 1)
     for start in range(0, len(order), SEEDS):
         seeds = order[start : start + SEEDS]
-        near = np.argpartition(-(vectors[seeds] @ vectors.T), 2 * GROUP, axis=1)[:, : 2 * GROUP]
+        near = np.argpartition(-(vectors[seeds] @ vectors.T), furthest, axis=1)[:, : 2 * GROUP]
         picked = [chance.permutation(row)[: GROUP - 1] for row in near]
         yield np.unique(np.concatenate([seeds, *picked]))
