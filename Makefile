@@ -52,7 +52,7 @@ check: $(STAMP) ## Lint, formatting and types
 	$(RUN) -m ruff format --check .
 	$(RUN) -m mypy
 
-benchmark-quality: $(STAMP) ## Score labelled news, twenty minutes: make benchmark-quality GOLD_FOLDER=../shared/gold
+benchmark-quality: $(STAMP) ## Score labelled news, a quarter of an hour: make benchmark-quality GOLD_FOLDER=../shared/gold
 	$(OFFLINE) $(RUN) -m benchmarks.quality $(GOLD_FOLDER) $(ARGS)
 
 benchmark-gate: $(STAMP) ## Fail where quality on labelled news fell; ARGS=--update raises the floors

@@ -1,4 +1,4 @@
-"""Quality on labelled news: `python -m benchmarks.quality GOLD_FOLDER`, about twenty minutes on two cores.
+"""Quality on labelled news: `python -m benchmarks.quality GOLD_FOLDER`, a quarter of an hour on two cores.
 
 The folder holds train_a, train_b and dev (.ndjson.gz). Scores the bundled models on dev beside simple baselines, models
 fitted on one training file on the other, the event model without each group of its features, and the bundled models on

@@ -83,13 +83,20 @@ def feed(
                 tally.add(result)
         on_chunk(part, results)
 
+    def make_room() -> bool:
+        """Wait for the oldest chunk that is being decided; say whether there was one."""
+        if not deciding:
+            return False
+        settle()
+        return True
+
     def decide() -> None:
         part, future = reading.popleft()
         read = future.result()
         ready = [item for item in read if isinstance(item, Readied)]
         while len(deciding) >= AHEAD:
             settle()
-        deciding.append((part, read, _submit(desk, ready, settle if deciding else None)))
+        deciding.append((part, read, _submit(desk, ready, make_room)))
 
     with contextlib.ExitStack() as closing:
         readers = readers or closing.enter_context(Readers(desk.settings, workers))
@@ -104,19 +111,18 @@ def feed(
     return tally
 
 
-def _submit(desk: Desk, ready: list[Readied], make_room: Callable[[], None] | None) -> Future[list[Outcome]]:
+def _submit(desk: Desk, ready: list[Readied], make_room: Callable[[], bool]) -> Future[list[Outcome]]:
     texts = [(normalise(item.article.title), normalise(item.article.text)) for item in ready]
     vectors = assemble(desk.models.encoder, texts, [item.terms for item in ready])
     prepared = [
         Prepared(item.article, item.fingerprint, vector) for item, vector in zip(ready, vectors, strict=True)
     ]
-    try:
-        return desk.submit_prepared(prepared)
-    except QueueFull:
-        if make_room is None:
-            raise
-        make_room()
-        return desk.submit_prepared(prepared)
+    while True:
+        try:
+            return desk.submit_prepared(prepared)
+        except QueueFull:  # the oldest chunk may be done already while a later one fills the queue
+            if not make_room():
+                raise
 
 
 def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:

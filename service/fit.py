@@ -15,6 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from embeddings.training import pairs
 from service import metrics
 from service.desk import Desk, load_models
@@ -217,27 +219,36 @@ def learn(
 ) -> tuple[PairModel, PairModel | None, int, int]:
     """Fit the event and the story model; return them with the number of positive pairs that each had.
 
-    The story model is None where its pairs are too few.
+    The story model is None where its pairs are too few, or of one story all.
 
     Raises:
-        FitError: the pairs of one event are too few.
+        FitError: the pairs of one event are too few, or there are no others.
     """
     rows = [_row(article) for article in articles]
     of_events = pairs.event_pairs(models.encoder, models.background, rows)
-    count = int(of_events.same.sum())
+    count = _together(of_events)
     advance(len(rows))
     if count < MIN_PAIRS:
         raise FitError(
             f"{len(rows):,} articles to learn from hold {count} pairs of one event that look alike at all; {MIN_PAIRS} are "
             "needed. Label more events that have several reports, or pass more files."
         )
+    if of_events.same.all():
+        raise FitError(
+            f"The {len(rows):,} articles to learn from are one event: nothing says what sets two apart."
+        )
     event = _named(pairs.fit("event", pairs.EVENT_FEATURES, [of_events]))
     of_stories = pairs.story_pairs(models.encoder, models.background, rows)
-    story_count = int(of_stories.same.sum())
+    story_count = _together(of_stories)
     advance(len(rows))
-    if story_count < MIN_STORY_PAIRS:
+    if story_count < MIN_STORY_PAIRS or of_stories.same.all():
         return event, None, count, story_count
     return event, _named(pairs.fit("story", pairs.STORY_FEATURES, [of_stories])), count, story_count
+
+
+def _together(found: pairs.Pairs) -> int:
+    """Count the pairs that belong together, each once: it is compared on arrival and again from both sides."""
+    return len(np.unique(np.sort(found.rows[found.same], axis=1), axis=0))
 
 
 def write_model(folder: Path, fitted: Fitted, sources: Sequence[str]) -> None:

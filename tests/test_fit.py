@@ -19,7 +19,7 @@ from service import fit as fitting
 from service.cli import app
 from service.demo.show import ARTICLES
 from service.desk import load_models
-from service.fit import Fitted, FitError, Scores, Split, best_events, split, steps, together
+from service.fit import FitError, Fitted, Scores, Split, best_events, split, steps, together
 from service.gold import GoldArticle, read_gold
 from service.metrics import Score
 from service.settings import CUTS_FILE, Settings
@@ -121,6 +121,21 @@ def test_a_time_that_cannot_be_read_is_named() -> None:
         together([[bad]])
 
 
+_LOOPING = json.dumps(
+    {
+        "name": "x",
+        "features": ["log_days"],
+        "bias": 0,
+        "roots": [0],
+        "feature": [0],
+        "threshold": [0],
+        "left": [0],
+        "right": [0],
+        "value": [0],
+    }
+)
+
+
 def score(f1: float) -> Score:
     return Score(f1, f1, f1)
 
@@ -177,6 +192,30 @@ def test_learning_twice_gives_the_same(fitted: Fitted) -> None:
     assert again[2] == fitted.pairs
 
 
+def test_what_was_learnt_is_json(fitted: Fitted) -> None:
+    told = json.loads(json.dumps(fitted.as_dict()))
+
+    assert told["is_better"]
+    assert (
+        PairModel(
+            **{name: tuple(part) if isinstance(part, list) else part for name, part in told["event"].items()}
+        )
+        == fitted.event
+    )
+
+
+def test_one_event_or_one_story_teaches_nothing() -> None:
+    """Where no two pairs differ there is nothing to learn: said for events, and the story model in use stays."""
+    with pytest.raises(FitError, match="are one event"):
+        fitting.learn(models(), [replace(one, cluster="c") for one in invented()], lambda _: None)
+
+    _, story, _, pairs = fitting.learn(
+        models(), [replace(one, story="s") for one in invented()], lambda _: None
+    )
+    assert story is None
+    assert pairs > 30
+
+
 def test_a_model_folder_is_used_with_its_cuts(fitted: Fitted, tmp_path: Path, monkeypatch: Any) -> None:
     folder = tmp_path / "model"
     fitting.write_model(folder, fitted, ["labels.ndjson"])
@@ -203,12 +242,13 @@ def test_a_model_folder_is_used_with_its_cuts(fitted: Fitted, tmp_path: Path, mo
 def test_a_folder_without_cuts_is_refused(cuts: str, tmp_path: Path) -> None:
     (tmp_path / CUTS_FILE).write_text(cuts, encoding="utf-8")
 
-    with pytest.raises(ValueError, match="cuts.json"):
+    with pytest.raises(ValueError, match=r"cuts\.json"):
         Settings(pair_model=str(tmp_path))
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{}", "[]", '{"name": "x", "features": ["unheard"], "weights": [1], "bias": 0}']
+    "text",
+    ["", "{}", "[]", "3", '{"name": "x", "features": ["unheard"], "weights": [1], "bias": 0}', _LOOPING],
 )
 def test_a_damaged_pair_model_is_refused(text: str, tmp_path: Path) -> None:
     (tmp_path / "event.json").write_text(text, encoding="utf-8")
