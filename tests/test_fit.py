@@ -193,15 +193,13 @@ def test_learning_twice_gives_the_same(fitted: Fitted) -> None:
 
 
 def test_what_was_learnt_is_json(fitted: Fitted) -> None:
-    told = json.loads(json.dumps(fitted.as_dict()))
+    told: Any = json.loads(json.dumps(fitted.as_dict()))
+    event: Any = {
+        name: tuple(part) if isinstance(part, list) else part for name, part in told["event"].items()
+    }
 
     assert told["is_better"]
-    assert (
-        PairModel(
-            **{name: tuple(part) if isinstance(part, list) else part for name, part in told["event"].items()}
-        )
-        == fitted.event
-    )
+    assert PairModel(**event) == fitted.event
 
 
 def test_one_event_or_one_story_teaches_nothing() -> None:

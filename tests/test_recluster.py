@@ -29,7 +29,10 @@ def given_to(
     left, right = (np.array([pair[side] for pair in pairs], dtype=np.intp) for side in (0, 1))
     if turned:
         left, right = right, left
-    return partition(count, left, right, np.array([graph[pair] for pair in pairs]), linkage).tolist()
+    labels: list[int] = partition(
+        count, left, right, np.array([graph[pair] for pair in pairs]), linkage
+    ).tolist()
+    return labels
 
 
 def by_hand(graph: Graph, count: int, linkage: Linkage, floor: float | None = None) -> list[int]:
