@@ -36,6 +36,8 @@ WIB_HOURS = 7
 ALL = -9.0
 """A likeness that every pair has."""
 CROWD_LIKENESS = 0.8
+SAME_TEXT = 0.95
+"""Dense cosine from which a member of the company tells nothing that an earlier one does not tell."""
 BEST = 5
 
 FEATURES = (
@@ -140,7 +142,8 @@ def compare(shelf: Shelf, left: Rows, right: Rows, min_likeness: float = ALL) ->
     in the order given; `…below_best` how far the likeness (lead plus dense cosine) stays below the best, `…_few` below
     the mean of the best five, missing ones counting 0; `crowd` counts the members more alike than 0.8. `rank_local`
     and `local_below_…` are the same of local lead plus title cosine, among the pairs kept alone, so they alone depend
-    on `min_likeness`. They take the left row's side: turned round, a pair has another company.
+    on `min_likeness`. They take the left row's side: turned round, a pair has another company. A member whose
+    dense cosine with an earlier one is 0.95 or more is not counted in any of this: twenty copies crowd no one.
 
     Values depend on the left row and its company alone, whatever else the call holds.
 
@@ -239,9 +242,10 @@ def _compare(
         if end == start:
             continue
         chosen = kept[start:end] - bounds[group]
-        crowd = (likeness > CROWD_LIKENESS).sum()
-        lead_ranks, dense_ranks = _ranks(cosines), _ranks(dense)
-        best, few = likeness.max(), _best_few(likeness)
+        heard = _heard(codes, squares, company)
+        crowd = (likeness[heard] > CROWD_LIKENESS).sum()
+        lead_ranks, dense_ranks = _ranks(cosines, heard), _ranks(dense, heard)
+        best, few = _best(likeness, heard), _best_few(likeness[heard])
         for place in range(len(chosen)):
             member = chosen[place]
             values = features[start + place]
@@ -260,8 +264,19 @@ def _compare(
             )
             values[_BELOW_BEST], values[_BELOW_BEST_FEW] = likeness[member] - best, likeness[member] - few
             values[_CROWD] = crowd
-        count_terms(lead, company, keys, counts)
-        _locally(features[start:end], row, company[chosen], lead, title, opening, keys, counts, halves)
+        count_terms(lead, company[heard], keys, counts)
+        _locally(
+            features[start:end],
+            row,
+            company[chosen],
+            heard[chosen],
+            lead,
+            title,
+            opening,
+            keys,
+            counts,
+            halves,
+        )
     return kept[:end], features[:end]
 
 
@@ -335,6 +350,7 @@ def _locally(
     features: Floats,
     row: int,
     others: npt.NDArray[np.int64],
+    heard: npt.NDArray[np.bool_],
     lead: Sparse,
     title: Sparse,
     opening: Sparse,
@@ -355,19 +371,39 @@ def _locally(
                 features[pair, _LOCAL_TOLD_HERE] = told(title, row, mine, squares, lead, other)
                 features[pair, _LOCAL_TOLD_THERE] = told(title, other, theirs, other_squares, lead, row)
     local = features[:, _LOCAL_LEAD] + features[:, _LOCAL_TITLE]
-    features[:, _RANK_LOCAL] = np.log1p(_ranks(local))
-    features[:, _LOCAL_BELOW_BEST] = local - local.max()
-    features[:, _LOCAL_BELOW_BEST_FEW] = local - _best_few(local)
+    features[:, _RANK_LOCAL] = np.log1p(_ranks(local, heard))
+    features[:, _LOCAL_BELOW_BEST] = local - _best(local, heard)
+    features[:, _LOCAL_BELOW_BEST_FEW] = local - _best_few(local[heard])
 
 
 @compiled
-def _ranks(values: Floats) -> Floats:
-    """Return for each value how many are larger, or equal and before it."""
+def _heard(
+    codes: npt.NDArray[np.int8], squares: npt.NDArray[np.int32], company: npt.NDArray[np.int64]
+) -> npt.NDArray[np.bool_]:
+    """Say which members are no copies, in all but name, of a member before them: a wire text counts once."""
+    heard = np.ones(len(company), dtype=np.bool_)
+    for member in range(1, len(company)):
+        before = company[:member]
+        alike = _dense(codes, squares, np.full(member, company[member]), before)
+        heard[member] = alike.max() < SAME_TEXT
+    return heard
+
+
+@compiled
+def _ranks(values: Floats, heard: npt.NDArray[np.bool_]) -> Floats:
+    """Return for each value how many of the heard are larger, or equal and before it."""
     ranks = np.zeros(len(values))
     for one in range(len(values)):
         for other in range(len(values)):
-            ranks[one] += values[other] > values[one] or (values[other] == values[one] and other < one)
+            larger = values[other] > values[one] or (values[other] == values[one] and other < one)
+            ranks[one] += heard[other] and larger
     return ranks
+
+
+@compiled
+def _best(values: Floats, heard: npt.NDArray[np.bool_]) -> float:
+    """Return the largest value of the heard, or of all where nobody is."""
+    return float(values[heard].max() if heard.any() else values.max())
 
 
 @compiled

@@ -366,9 +366,6 @@ def test_a_near_copy_has_no_voice(desk: Room) -> None:
     assert first.id == retold.placement.reason.nearest
 
 
-@pytest.mark.xfail(
-    reason="near copies are company: they take weight from the words they share with a retelling (see similarity)"
-)
 def test_a_near_copy_adds_no_weight(desk: Room) -> None:
     """Near copies leave a cluster as easy to join, and as hard, as one report."""
     one(desk, article("a", BURNT, FIRE))

@@ -183,11 +183,23 @@ def slow_local(a: Row, b: Row, holders: Counter[int]) -> dict[str, float]:
     }
 
 
-def rank(values: Sequence[float], place: int) -> float:
-    """Log(1 + how many are larger); of equals, the earlier goes first."""
-    better = [value > values[place] for value in values]
-    ties = [value == values[place] for value in values[:place]]
+def rank(values: Sequence[float], place: int, heard: Sequence[bool]) -> float:
+    """Log(1 + how many of the heard are larger); of equals, the earlier goes first."""
+    better = [value > values[place] for value, counts in zip(values, heard, strict=True) if counts]
+    ties = [value == values[place] for value, counts in zip(values[:place], heard, strict=False) if counts]
     return math.log(1 + sum(better) + sum(ties))
+
+
+def not_copies(company: Sequence[Row]) -> list[bool]:
+    """Who tells something that no earlier member tells."""
+    return [
+        all(slow_dense(other, earlier) < 0.95 for earlier in company[:place])
+        for place, other in enumerate(company)
+    ]
+
+
+def only(values: Sequence[float], heard: Sequence[bool]) -> list[float]:
+    return [value for value, counts in zip(values, heard, strict=True) if counts]
 
 
 def mean_of_best_five(values: Sequence[float]) -> float:
@@ -201,23 +213,26 @@ def slow_company(
     leads = [slow_cosine(row.terms["lead"], other.terms["lead"]) for other in company]
     dense = [slow_dense(row, other) for other in company]
     likeness = [lead + code for lead, code in zip(leads, dense, strict=True)]
-    holders = Counter(term for other in company for term in other.terms["lead"])
+    heard = not_copies(company)
+    holders = Counter(
+        term for other, counts in zip(company, heard, strict=True) if counts for term in other.terms["lead"]
+    )
     return {
         place: slow_pair(row, other, rarity)
         | slow_local(row, other, holders)
         | {
-            "rank_lead": rank(leads, place),
-            "rank_dense": rank(dense, place),
-            "below_best": likeness[place] - max(likeness),
-            "below_best_few": likeness[place] - mean_of_best_five(likeness),
-            "crowd": float(sum(like > 0.8 for like in likeness)),
+            "rank_lead": rank(leads, place, heard),
+            "rank_dense": rank(dense, place, heard),
+            "below_best": likeness[place] - max(only(likeness, heard)),
+            "below_best_few": likeness[place] - mean_of_best_five(only(likeness, heard)),
+            "crowd": float(sum(like > 0.8 for like in only(likeness, heard))),
         }
         for place, other in enumerate(company)
         if likeness[place] >= min_likeness
     }
 
 
-def among_kept(kept: Sequence[dict[str, float]]) -> list[dict[str, float]]:
+def among_kept(kept: Sequence[dict[str, float]], heard: Sequence[bool]) -> list[dict[str, float]]:
     """The features that compare a pair with those kept beside it.
 
     From the local cosines that were returned (and are checked on their own), so that every tie is a true tie.
@@ -225,9 +240,9 @@ def among_kept(kept: Sequence[dict[str, float]]) -> list[dict[str, float]]:
     local = [features["local_lead"] + features["local_title"] for features in kept]
     return [
         {
-            "rank_local": rank(local, place),
-            "local_below_best": value - max(local),
-            "local_below_best_few": value - mean_of_best_five(local),
+            "rank_local": rank(local, place, heard),
+            "local_below_best": value - max(only(local, heard) or local),
+            "local_below_best_few": value - mean_of_best_five(only(local, heard)),
         }
         for place, value in enumerate(local)
     ]
@@ -243,9 +258,13 @@ def assert_as_described(shelf: Shelf, rows: Sequence[Row], pairs: Pairs, min_lik
         places, members = zip(*((place, other) for place, (_, other) in group), strict=True)
         expected = slow_company(rows[asking], [rows[other] for other in members], min_likeness, shelf.rarity)
         kept = {place: returned[place] for place in places if place in returned}
+        heard = not_copies([rows[other] for other in members])
         assert [places[place] for place in expected] == list(kept)
         for features, described, local in zip(
-            kept.values(), expected.values(), among_kept([*kept.values()]), strict=True
+            kept.values(),
+            expected.values(),
+            among_kept([*kept.values()], [heard[place] for place in expected]),
+            strict=True,
         ):
             assert pytest.approx(described | local, rel=1e-9, abs=1e-9) == features
         seen += len(kept)
@@ -333,7 +352,8 @@ def test_the_order_within_a_company_decides_nothing_but_ties() -> None:
     twins.extend([article_vectors([1], lead={1: 1.0})] * 4, [0] * 4, [0] * 4)
     for members in ([1, 2, 3], [3, 1, 2]):
         compared = compare(twins, *sides([(0, other) for other in members]))
-        assert columns(compared, ranks).tolist() == [[math.log1p(place)] * 3 for place in range(3)]
+        # Copies of one another in all but name: the first one named is heard, the rest stand behind it.
+        assert columns(compared, ranks).tolist() == [[math.log1p(place > 0)] * 3 for place in range(3)]
 
 
 @pytest.mark.parametrize("dropped", [0.1, 0.5, 0.9])
