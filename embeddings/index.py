@@ -68,6 +68,7 @@ class NeighbourIndex:
     def __init__(self, shelf: Shelf, reach: Reach) -> None:
         self._shelf = shelf
         self._reach = reach
+        self._width = reach.partition_days * HOURS_A_DAY
         self._dense: dict[int, faiss.IndexIDMap] = {}
         self._postings: dict[int, Postings] = defaultdict(Postings)
         self._found_by: Column[np.uint8] = Column(np.uint8)
@@ -260,16 +261,14 @@ class NeighbourIndex:
             self._found_by.extend(np.zeros(missing, dtype=np.uint8))
 
     def _partition(self, row: int) -> int:
-        return int(self._shelf.hours.values[row] // (self._reach.partition_days * HOURS_A_DAY))
+        return int(self._shelf.hours.values[row] // self._width)
 
     def _partitions(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        width = self._reach.partition_days * HOURS_A_DAY
-        return (self._shelf.hours.values[rows] // width).astype(np.int64)
+        return (self._shelf.hours.values[rows] // self._width).astype(np.int64)
 
     def _touched(self, hour: float) -> Iterator[int]:
-        width = self._reach.partition_days * HOURS_A_DAY
         horizon = self._reach.horizon_days * HOURS_A_DAY
-        yield from range(int((hour - horizon) // width), int((hour + horizon) // width) + 1)
+        yield from range(int((hour - horizon) // self._width), int((hour + horizon) // self._width) + 1)
 
 
 def _joined(parts: Sequence[_Found]) -> _Found:

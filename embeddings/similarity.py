@@ -186,16 +186,21 @@ def dense_cosine(shelf: Shelf, left: Rows, right: Rows) -> Floats:
 def _dense(
     codes: npt.NDArray[np.int8], squares: npt.NDArray[np.int32], left: Rows, right: Rows
 ) -> npt.NDArray[np.float64]:
-    found = np.zeros(len(left))
+    found = np.empty(len(left))
     for pair in range(len(left)):
-        a, b = left[pair], right[pair]
-        norm = np.sqrt(np.float64(squares[a]) * np.float64(squares[b]))
-        if norm > 0:
-            product = np.int32(0)
-            for place in range(codes.shape[1]):
-                product += np.int32(codes[a, place]) * np.int32(codes[b, place])
-            found[pair] = product / norm
+        found[pair] = _cosine(codes, squares, left[pair], right[pair])
     return found
+
+
+@compiled
+def _cosine(codes: npt.NDArray[np.int8], squares: npt.NDArray[np.int32], row: int, other: int) -> float:
+    norm = np.sqrt(np.float64(squares[row]) * np.float64(squares[other]))
+    if norm == 0:
+        return 0.0
+    product = np.int32(0)
+    for place in range(codes.shape[1]):
+        product += np.int32(codes[row, place]) * np.int32(codes[other, place])
+    return float(product / norm)
 
 
 @compiled
@@ -383,9 +388,10 @@ def _heard(
     """Say which members are no copies, in all but name, of a member before them: a wire text counts once."""
     heard = np.ones(len(company), dtype=np.bool_)
     for member in range(1, len(company)):
-        before = company[:member]
-        alike = _dense(codes, squares, np.full(member, company[member]), before)
-        heard[member] = alike.max() < SAME_TEXT
+        for before in range(member):
+            if _cosine(codes, squares, company[member], company[before]) >= SAME_TEXT:
+                heard[member] = False
+                break
     return heard
 
 
