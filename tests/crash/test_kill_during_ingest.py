@@ -45,6 +45,8 @@ def run_and_kill(
         for line in process.stdout:
             if line == "end\n":
                 break
+            if not line.endswith("\n"):
+                break  # killed while it printed: nobody heard the whole of this answer
             if line != "open\n":
                 place, article_id = line.split()
                 acknowledged[int(place)] = article_id
