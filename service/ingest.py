@@ -21,11 +21,11 @@ from service.assign import Choice, Voice, choose, event_rule, story_rule
 from service.candidates import Candidates, event_candidates, evidence_of, story_candidates
 from service.copies import Wording, near_copy, relation, wording
 from service.model import ID_PREFIXES, Article, Outcome, Placement, Reason
-from service.store import write
+from service.store import changes, write
 from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, Engine, RowMapping
 
@@ -189,6 +189,7 @@ def _decide_part(
         revised = [outcome for outcome in outcomes.values() if outcome.status == "revised"]
         touched = [outcome.placement.cluster_id for outcome in (*created, *revised)]
         write.refresh_counts(connection, touched, now_us)
+        changes.tell(connection, _news(created), now_us)
     stage("commit")
     window.articles.add_dense(_rows(compared) + revised_rows)
     window.heads.add_dense(_rows(heads) + [row for row in revised_rows if row in window.heads])
@@ -532,3 +533,14 @@ def _outcome(draft: _Draft) -> Outcome:
         story_reason=draft.story_reason,
     )
     return Outcome(draft.id, "created", draft.prepared.article, placement)
+
+
+def _news(created: Sequence[Outcome]) -> Iterator[changes.Change]:
+    """Yield what new articles tell the change feed: a group before what stands in it."""
+    for outcome in created:
+        at = outcome.placement
+        if at.cluster_created:
+            if at.story_reason is not None and at.story_reason.rule == "opened":
+                yield changes.Change("story.created", story_id=at.story_id)
+            yield changes.Change("cluster.created", cluster_id=at.cluster_id, story_id=at.story_id)
+        yield changes.Change("article.assigned", outcome.id, at.cluster_id, at.story_id)

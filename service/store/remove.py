@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, insert, select, update
 
+from service.store.changes import Change, tell
 from service.store.tables import articles, clusters, revisions, stories, tombstones, vectors
 from service.store.write import find_article, refresh_counts
 
@@ -44,7 +45,9 @@ def remove_article(connection: Connection, article_id: str, now_us: int) -> Remo
     connection.execute(delete(vectors).where(vectors.c.article_seq == row["seq"]))
     connection.execute(delete(articles).where(articles.c.seq == row["seq"]))
     new_head = _appoint_head(connection, row["cluster_id"]) if opened and not inherits else None
-    _drop_empty(connection, row["cluster_id"], row["story_id"], now_us)
+    gone = Change("article.deleted", article_id, row["cluster_id"], row["story_id"])
+    emptied = _drop_empty(connection, row["cluster_id"], row["story_id"], now_us)
+    tell(connection, [gone, *emptied], now_us)
     if opened:
         _retitle(connection, row["cluster_id"], row["story_id"], headline)
     refresh_counts(connection, [row["cluster_id"]], now_us, story_ids=[row["story_id"]])
@@ -107,12 +110,15 @@ def _retitle(connection: Connection, cluster_id: str, story_id: str, headline: s
         )
 
 
-def _drop_empty(connection: Connection, cluster_id: str, story_id: str, now_us: int) -> None:
-    for table, group, key in (
-        (clusters, articles.c.cluster_id, cluster_id),
-        (stories, clusters.c.story_id, story_id),
+def _drop_empty(connection: Connection, cluster_id: str, story_id: str, now_us: int) -> list[Change]:
+    found = []
+    for table, group, key, change in (
+        (clusters, articles.c.cluster_id, cluster_id, Change("cluster.deleted", None, cluster_id, story_id)),
+        (stories, clusters.c.story_id, story_id, Change("story.deleted", story_id=story_id)),
     ):
         left = connection.execute(select(func.count()).where(group == key)).scalar_one()
         if not left:
             connection.execute(delete(table).where(table.c.id == key))
             connection.execute(insert(tombstones).values(id=key, deleted_us=now_us))
+            found.append(change)
+    return found

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -15,12 +17,14 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 metadata = MetaData()
 
 # SQLite gives rowid behaviour to INTEGER only; PostgreSQL wants 64 bits.
 Seq = BigInteger().with_variant(Integer, "sqlite")
+_CAUSED: dict[str, Any] = {name: text("cause IS NOT NULL") for name in ("sqlite_where", "postgresql_where")}
 
 meta = Table(
     "meta",
@@ -42,6 +46,7 @@ stories = Table(
     Column("first_published_us", BigInteger, nullable=False),
     Column("last_published_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
+    Column("split_from", String),
     Index("ix_stories_last_published", "last_published_us", "seq"),
     Index("ix_stories_updated", "updated_us"),
     sqlite_autoincrement=True,
@@ -61,6 +66,7 @@ clusters = Table(
     Column("last_published_us", BigInteger, nullable=False),
     Column("updated_us", BigInteger, nullable=False),
     Column("story_reason", Text, nullable=False),  # JSON
+    Column("split_from", String),
     Index("ix_clusters_last_published", "last_published_us", "seq"),
     Index("ix_clusters_updated", "updated_us"),
     sqlite_autoincrement=True,
@@ -104,6 +110,7 @@ articles = Table(
     Index("ix_articles_cluster", "cluster_id", "published_us"),
     Index("ix_articles_source", "source", "published_us"),
     Index("ix_articles_copy_of", "copy_of"),
+    Index("ix_articles_received", "received_us"),
     sqlite_autoincrement=True,
 )
 
@@ -135,4 +142,84 @@ tombstones = Table(
     metadata,
     Column("id", String, primary_key=True),
     Column("deleted_us", BigInteger, nullable=False),
+)
+
+# Where a cluster or story went that was merged into another; `target` is always one that exists or was deleted.
+redirects = Table(
+    "redirects",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("target", String, nullable=False, index=True),
+    Column("merged_us", BigInteger, nullable=False),
+)
+
+# Every change of a group, in the order it became true, written in the transaction that made it so.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("kind", String, nullable=False),
+    Column("article_id", String),
+    Column("cluster_id", String),
+    Column("story_id", String),
+    Column("other_id", String),  # where it came from, or what it was merged into
+    Column("cause", String),  # the run or the edit that did it; none for what ingest does
+    # For histories; what ingest does is told by the group itself and needs no place in an index.
+    Index("ix_changes_cluster", "cluster_id", "seq", **_CAUSED),
+    Index("ix_changes_story", "story_id", "seq", **_CAUSED),
+    Index("ix_changes_other", "other_id", "seq", **_CAUSED),
+    sqlite_autoincrement=True,
+)
+
+# An editor's word: the articles of `these` and `those` belong together (merge) or apart (split), on one level.
+edits = Table(
+    "edits",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("level", String, nullable=False),  # cluster or story
+    Column("kind", String, nullable=False),  # merge or split
+    Column("these", Text, nullable=False),  # JSON array of article IDs
+    Column("those", Text, nullable=False),  # JSON array of article IDs
+    Column("group_id", String, nullable=False),  # the group it was said of
+    Column("other_id", String, nullable=False),  # the group merged into it, or split from it
+    Column("actor", String, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("at_us", BigInteger, nullable=False),
+    Column("undone_us", BigInteger),
+    Column("undone_by", String),
+    sqlite_autoincrement=True,
+)
+
+reclusterings = Table(
+    "reclusterings",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("status", String, nullable=False),  # queued, running, done or failed
+    Column("dry_run", SmallInteger, nullable=False),
+    Column("window_days", Float, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("finished_us", BigInteger),
+    Column("diff", Text),  # JSON object
+    Column("error", Text),
+    sqlite_autoincrement=True,
+)
+
+# Who is told of changes: `after_seq` is the last change its receiver has confirmed, so `changes` is the outbox.
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("url", Text, nullable=False),
+    Column("secret", String, nullable=False),
+    Column("kinds", Text, nullable=False),  # JSON array, empty for all
+    Column("after_seq", BigInteger, nullable=False),
+    Column("created_us", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("next_try_us", BigInteger, nullable=False),
+    Column("last_error", Text),
+    sqlite_autoincrement=True,
 )

@@ -1,0 +1,69 @@
+"""The change feed: what became of articles, clusters and stories, in the order it became true."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from sqlalchemy import func, select
+
+from service.store.bulk import insert_rows
+from service.store.tables import changes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection, RowMapping
+
+Kind = Literal[
+    "article.assigned",
+    "article.moved",
+    "article.deleted",
+    "cluster.created",
+    "cluster.split",
+    "cluster.moved",
+    "cluster.merged",
+    "cluster.deleted",
+    "story.created",
+    "story.split",
+    "story.merged",
+    "story.deleted",
+]
+KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One change; `other_id` is where something came from (moved, split) or what it was merged into."""
+
+    kind: Kind
+    article_id: str | None = None
+    cluster_id: str | None = None
+    story_id: str | None = None
+    other_id: str | None = None
+
+
+def tell(connection: Connection, found: Iterable[Change], at_us: int, cause: str | None = None) -> None:
+    """Append changes to the feed, in order, inside the transaction that makes them true."""
+    insert_rows(connection, changes, [{**asdict(change), "at_us": at_us, "cause": cause} for change in found])
+
+
+def list_changes(
+    connection: Connection, after: int, limit: int, kinds: Sequence[str] = ()
+) -> list[RowMapping]:
+    """Return at most `limit` changes later than number `after`, in order, of `kinds` (none given: of all)."""
+    query = select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)
+    if kinds:
+        query = query.where(changes.c.kind.in_(kinds))
+    return list(connection.execute(query).mappings())
+
+
+def last_change(connection: Connection) -> int:
+    """Return the number of the latest change, 0 where there is none."""
+    return connection.execute(select(func.max(changes.c.seq))).scalar() or 0
+
+
+def change_row(row: RowMapping) -> dict[str, Any]:
+    """Return a change as the feed answers it: what does not apply is left out."""
+    fields = ("article_id", "cluster_id", "story_id", "other_id", "cause")
+    return {name: row[name] for name in fields if row[name] is not None}
