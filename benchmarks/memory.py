@@ -26,7 +26,7 @@ import numpy as np
 
 from benchmarks.table import markdown, publish
 from embeddings.shelf import Column
-from service.desk import load_models
+from service.learned import load_models
 from service.rebuild import rebuild
 from service.settings import Settings
 from service.store.engine import FILE, migrate, writer_engine

@@ -23,10 +23,10 @@ from embeddings.shelf import Shelf
 from embeddings.similarity import compare
 from embeddings.text import normalise
 from embeddings.vectors import vectorise
-from service.desk import load_models
 from service.fit import together
 from service.gold import read_gold
 from service.ingest import outlet_id
+from service.learned import load_models
 
 if TYPE_CHECKING:
     import numpy.typing as npt

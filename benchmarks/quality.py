@@ -19,9 +19,9 @@ from benchmarks import ablation, baselines, gate
 from benchmarks.road import Labelled, decide, load, say
 from benchmarks.table import markdown, publish
 from service import metrics
-from service.desk import load_models
 from service.evaluate import Grouping, evaluate, report, score
 from service.gold import read_gold
+from service.learned import load_models
 from service.settings import Settings
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.desk import Desk
-from service.evaluate import Grouping, Replay
+from service.evaluate import Grouping, Replay, after_a_night
 from service.gold import read_gold
 from service.ingest import prepare_vectors
 from service.intake import Record
@@ -81,7 +81,6 @@ def decide(labelled: Labelled, settings: Settings, models: Models) -> Replay:
             for first in range(0, len(labelled.prepared), CHUNK):
                 outcomes += desk.submit_prepared(labelled.prepared[first : first + CHUNK]).result()
             seconds = time.perf_counter() - start
-            regrouped = desk.regroup().result()
-    # A copy goes where the article goes that it repeats.
-    groups = [regrouped[outcome.placement.copy_of or outcome.id] for outcome in outcomes]
+            regrouped = after_a_night(desk)
+    groups = [regrouped[outcome.id] for outcome in outcomes]
     return Replay(outcomes, seconds, Grouping([one for one, _ in groups], [one for _, one in groups]))

@@ -270,6 +270,9 @@ class ClusterRow(Group):
 class ClusterDetail(ClusterRow):
     """A cluster with its members, copies folded."""
 
+    requested_id: str = Field(description="The ID asked for.")
+    merged_into: str | None = Field(description="The ID it has now, when the one asked for was merged.")
+    split_from: str | None = Field(description="The group it was split off, if it was.")
     representative_article_id: str | None
     representative_reason: str | None
     members: list[FoldedReport]
@@ -292,6 +295,9 @@ class StoryRow(Group):
 class StoryDetail(StoryRow):
     """A story with its clusters, in order of time."""
 
+    requested_id: str = Field(description="The ID asked for.")
+    merged_into: str | None = Field(description="The ID it has now, when the one asked for was merged.")
+    split_from: str | None = Field(description="The group it was split off, if it was.")
     keywords: list[str] = Field(
         description="Names and words that set the story apart from other news, as written.",
         examples=[["Pelabuhan Rawi", "Nusa Jelita", "nakhoda"]],
@@ -330,6 +336,8 @@ class Timeline(Answer):
     """A story told in its events, in order of time."""
 
     story_id: str
+    requested_id: str = Field(description="The ID asked for.")
+    merged_into: str | None = Field(description="The ID it has now, when the one asked for was merged.")
     title: str
     events: list[Event]
     events_complete: bool
@@ -368,3 +376,122 @@ class Live(Answer):
     """The process answers."""
 
     status: Literal["alive"]
+
+
+class Merged(Answer):
+    """A group whose ID leads to another from now on."""
+
+    id: str
+    merged_into: str
+
+
+class Opened(Answer):
+    """A new group, and the one it was split off."""
+
+    id: str
+    split_from: str
+
+
+class Moved(Answer):
+    """An article and its clusters, or a cluster and its stories."""
+
+    model_config = ConfigDict(populate_by_name=True)
+
+    id: str
+    from_: str = Field(alias="from")
+    to: str
+
+
+class Counts(Answer):
+    """How many of each change there are."""
+
+    clusters_merged: int
+    clusters_split: int
+    articles_moved: int
+    clusters_moved: int
+    stories_merged: int
+    stories_split: int
+
+
+class Diff(Answer):
+    """What a run changed; lists are left out of lists of runs, and cut at 10,000."""
+
+    articles: int = Field(description="Articles looked at, copies among them.")
+    clusters: int
+    stories: int
+    articles_unchanged: int
+    counts: Counts
+    clusters_merged: list[Merged] | None = None
+    clusters_split: list[Opened] | None = None
+    articles_moved: list[Moved] | None = None
+    clusters_moved: list[Moved] | None = None
+    stories_merged: list[Merged] | None = None
+    stories_split: list[Opened] | None = None
+    complete: bool = Field(description="Whether the lists hold everything.")
+
+
+class Reclustering(Answer):
+    """A nightly run."""
+
+    id: str
+    status: Literal["running", "done", "failed"]
+    dry_run: bool
+    window_days: float
+    created_at: str
+    finished_at: str | None
+    stage: str | None = Field(
+        description="What it does now: reading, comparing, grouping, telling or writing."
+    )
+    fraction: float | None = Field(description="How far it is, 0 to 1.")
+    diff: Diff | None
+    error: str | None
+
+
+class ReclusteringList(Answer):
+    """Nightly runs, the latest first."""
+
+    items: list[Reclustering]
+
+
+class EditRow(Answer):
+    """An editor's word."""
+
+    id: str
+    level: Literal["cluster", "story"]
+    kind: Literal["merge", "split"]
+    group_id: str = Field(description="The group it was said of, which keeps its ID.")
+    other_id: str = Field(description="What was merged into it, or the new group that was split off.")
+    actor: str
+    note: str
+    at: str
+    undone_at: str | None
+    undone_by: str | None
+
+
+class EditList(Answer):
+    """Editors' words, the latest first."""
+
+    items: list[EditRow]
+
+
+class HistoryRow(Answer):
+    """One change of a group."""
+
+    seq: int = Field(description="Its number in the change feed.")
+    at: str
+    kind: str
+    article_id: str | None
+    cluster_id: str | None
+    story_id: str | None
+    other_id: str | None
+    cause: str | None
+    edit: EditRow | None = Field(description="The editor's word behind it; null for a nightly run.")
+
+
+class History(Answer):
+    """What nightly runs and editors did to a group since it opened."""
+
+    id: str
+    current_id: str
+    items: list[HistoryRow]
+    complete: bool

@@ -12,7 +12,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from service.answers import Problem
-from service.api import articles, bulk, clusters, operation, stories
+from service.api import articles, bulk, clusters, edits, operation, reclusterings, stories
 from service.api.problems import document_problems, install
 from service.api.strict import JSON, NDJSON
 from service.desk import Desk as RealDesk
@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 
 # Pages wait for the extraction pool; with threads of their own they do not hold up other answers.
 _APART = 8
-_ROUTERS = (articles.router, bulk.router, clusters.router, stories.router, operation.router)
+_ROUTERS = (
+    *(articles.router, bulk.router, clusters.router, stories.router),
+    *(edits.router, reclusterings.router, operation.router),
+)
+
+# A star stands for an ID.
+_WORDS = (
+    *(f"/v1/{groups}/*/{word}" for groups in ("clusters", "stories") for word in ("merge", "split")),
+    *("/v1/edits/*/undo", "/v1/reclusterings"),
+)
 
 
 def create_app(
@@ -86,6 +95,7 @@ def body_rules(settings: Settings) -> Mapping[tuple[str, str], BodyRule]:
     return {
         ("POST", "/v1/articles"): BodyRule(settings.max_body_bytes, one, is_article=True),
         ("POST", "/v1/similar"): BodyRule(settings.max_body_bytes, one),
+        **{("POST", path): BodyRule(settings.max_body_bytes, one) for path in _WORDS},
         ("POST", "/v1/articles/bulk"): BodyRule(
             settings.max_bulk_bytes,
             one | {NDJSON},

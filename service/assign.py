@@ -56,17 +56,20 @@ def story_rule(cut: float) -> Rule:
 def choose(voices: Sequence[Voice], size: Callable[[int], int], rule: Rule) -> Choice:
     """Return the group to join, by `rule`; `size(group)` counts its members, silent ones included.
 
-    Members that no search proposed count as probability 0. Equal support goes to the older group (lower number).
+    Members that no search proposed count as probability 0. Equal support goes to the group of the lowest row.
     """
     groups: dict[int, list[Voice]] = defaultdict(list)
     for voice in voices:
         groups[voice.group].append(voice)
-    ranked = sorted((-_support(members, size(group), rule), group) for group, members in groups.items())
+    ranked = sorted(
+        (-_support(members, size(group), rule), min(voice.row for voice in members), group)
+        for group, members in groups.items()
+    )
     if not ranked:
         return Choice(None, 0.0, None, None)
-    support, group = -ranked[0][0], ranked[0][1]
+    support, group = -ranked[0][0], ranked[0][2]
     nearest = min(groups[group], key=lambda voice: (-voice.probability, voice.row))
-    runner_up = ranked[1][1] if len(ranked) > 1 else None
+    runner_up = ranked[1][2] if len(ranked) > 1 else None
     return Choice(group if support >= rule.cut else None, round(support, 6), nearest, runner_up)
 
 

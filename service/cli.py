@@ -292,7 +292,7 @@ def _settings(**given: Any) -> Settings:
 
 def _store_errors() -> tuple[type[Exception], ...]:
     from embeddings.encoder import ModelError  # noqa: PLC0415
-    from service.desk import ModelMismatchError  # noqa: PLC0415  loads the model libraries
+    from service.learned import ModelMismatchError  # noqa: PLC0415  loads the model libraries
     from service.store.engine import StoreError  # noqa: PLC0415
 
     return (StoreError, ModelMismatchError, ModelError)

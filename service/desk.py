@@ -15,25 +15,24 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from ulid import ULID
 
-from embeddings.encoder import BUNDLED, ModelError, SentenceEncoder
-from embeddings.pair_model import PairModel
-from embeddings.terms import Background
-from embeddings.text import TEXT_VERSION
 from embeddings.warm import warm_up
-from embeddings.wordtable import WordTable
-from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
+from service.errors import BenangError, NotReady, QueueFull, Refused, StorageFull, StoreUnavailable
 from service.extract import PagePool
-from service.ingest import Cuts, Models, Prepared, batches, ingest, prepare_vectors
-from service.nightly import regroup
+from service.ingest import Cuts, Prepared, batches, ingest, prepare_vectors
+from service.learned import check_model, load_models
+from service.model import ID_PREFIXES
+from service.nightly import STAGES, EmptyWindowError, Night
 from service.rebuild import rebuild
+from service.shift import NightError, Progress, Shift, progress_of
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
-from service.store import remove, write
+from service.store import nights, remove, write
+from service.store.apply import apply_plan
 from service.store.engine import (
     checkpoint,
     migrate,
@@ -47,10 +46,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
+    from service.editing import Edited
+    from service.ingest import Models
     from service.model import Article, Outcome
+    from service.nightly import Proposal
     from service.settings import Settings
+    from service.store.apply import Applied
     from service.telemetry import Metrics
     from service.window import Window
 
@@ -62,10 +65,6 @@ _SQLITE_IOERR_WRITE = 778
 log = structlog.get_logger()
 
 
-class ModelMismatchError(RuntimeError):
-    """The store was made with another model; its vectors cannot be compared with this one's."""
-
-
 @dataclass(slots=True)
 class _Job:
     """Work for the writer: articles to decide, or a function to run beside no other."""
@@ -74,21 +73,6 @@ class _Job:
     prepared: list[Prepared] = field(default_factory=list)
     call: Callable[[], Any] | None = None
     since: float = field(default_factory=time.monotonic)
-
-
-def load_models(model: str, pair_model: str = "bundled") -> Models:
-    """Load the encoder named `model`, the bundled background, and the pair models of `pair_model`.
-
-    Raises:
-        ModelError: one of them cannot be loaded.
-    """
-    folder = BUNDLED if pair_model == "bundled" else Path(pair_model)
-    try:
-        event, story = (PairModel.load(folder / name) for name in ("event.json", "story.json"))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ModelError(f"The pair models in {folder} cannot be loaded: {error}") from error
-    encoder = WordTable() if model == "bundled" else SentenceEncoder(model)
-    return Models(encoder, Background.load(BUNDLED / "background.safetensors"), event, story)
 
 
 class Desk:
@@ -110,13 +94,17 @@ class Desk:
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
         self._engine = engine
         self._closing = closing
-        self._cuts = Cuts(settings.cut, settings.story_cut)
+        self.cuts = Cuts(settings.cut, settings.story_cut)
         self._window: Window | None = None
         self._to_encode: queue.Queue[tuple[list[Article], Future[Any]] | None] = queue.Queue()
         self._to_write: queue.Queue[_Job | None] = queue.Queue()
         self._pending = 0
         self._pending_lock = threading.Lock()
         self._open = True
+        self._night: threading.Thread | None = None
+        self._night_lock = threading.Lock()
+        self._night_progress: tuple[str, Progress | None] = ("", None)
+        self._shift: Shift | None = None
         self._threads = [
             threading.Thread(target=self._encode_loop, name="encoder", daemon=True),
             threading.Thread(target=self._write_loop, name="writer", daemon=True),
@@ -145,7 +133,9 @@ class Desk:
             migrate(engine)
             models = models or load_models(settings.model, settings.pair_model)
             warm_up()
-            _check_model(engine, models)
+            check_model(engine, models)
+            with engine.begin() as connection:
+                nights.give_up_lost(connection, _now_us())
             desk = cls(settings, metrics, models, engine, closing.pop_all())
         try:
             desk._window = desk._rebuild(progress)
@@ -189,12 +179,47 @@ class Desk:
             lambda: neighbours_of_article(self._engine, self._live(), self.models, article_id, limit)
         )
 
-    def regroup(self) -> Future[dict[str, tuple[str, str]]]:
-        """Queue what the night would make of the window: by article ID, labels of its cluster and its story.
+    def recluster(self, window_days: float | None = None, *, dry_run: bool = False, jobs: int = 0) -> str:
+        """Start a night over `window_days` (None: the setting) and return its ID; ingest and reading go on meanwhile.
 
-        Nothing is stored. Copies have no labels of their own; a label is the ID of the first article of a group.
+        Raises:
+            Refused: another night is under way.
+            NotReady: the desk is closing.
         """
-        return self._call(self._regroup)
+        days = self.settings.recluster_window_days if window_days is None else window_days
+        with self._night_lock:
+            if self._night is not None and self._night.is_alive():
+                raise Refused("reclustering_running")
+            run_id = ID_PREFIXES["run"] + str(ULID())
+            self._write(
+                lambda connection: nights.begin(
+                    connection, run_id, window_days=days, dry_run=dry_run, now_us=_now_us()
+                )
+            ).result()
+            self._night_progress = (run_id, Progress(STAGES[0], 0.0))
+            self._night = threading.Thread(
+                target=self._watch_night, args=(run_id, days, dry_run, jobs), name="night", daemon=True
+            )
+            self._night.start()
+        return run_id
+
+    def carry_out(self, proposal: Proposal, run_id: str) -> Future[Applied]:
+        """Queue the changes that a night proposes: all of them in one transaction, and the window follows."""
+        return self._call(lambda: self._carry_out(proposal, run_id), forced=True)
+
+    def edit(self, work: Callable[[Connection, int], Edited]) -> Future[dict[str, Any]]:
+        """Queue an editor's word (see `service.editing`), which is given a connection and the time; answer what was said."""
+        return self._call(lambda: self._edit(work))
+
+    def night_progress(self, run_id: str) -> Progress | None:
+        """Return how far a night is, None for one that is not under way."""
+        known, progress = self._night_progress
+        return progress if known == run_id else None
+
+    def wait_for_night(self) -> None:
+        """Wait until no night is under way."""
+        if self._night is not None:
+            self._night.join()
 
     def ready(self) -> dict[str, bool]:
         """Say which conditions of service hold."""
@@ -206,7 +231,12 @@ class Desk:
         }
 
     def close(self) -> None:
-        """Take no more, finish what is queued, and close everything in reverse order."""
+        """Take no more, end a night that is under way, finish what is queued, and close everything in reverse order."""
+        shift, night = self._shift, self._night
+        if shift is not None:
+            shift.end()
+        if night is not None:
+            night.join()
         with self._pending_lock:
             if not self._open:
                 return
@@ -233,14 +263,16 @@ class Desk:
 
     # --- admission ----------------------------------------------------------------------------------------------------
 
-    def _accept(self, line: queue.Queue[Any], work: Callable[[Future[Any]], Any]) -> Future[Any]:
+    def _accept(
+        self, line: queue.Queue[Any], work: Callable[[Future[Any]], Any], *, forced: bool = False
+    ) -> Future[Any]:
         """Put work into a queue, under the lock that closing takes: nothing accepted stands behind the queue's end."""
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # a caller may stop waiting, but not take back what was accepted
         with self._pending_lock:
             if not self._open:
                 raise NotReady("writer_alive")
-            if self._pending >= self.settings.queue_size:
+            if self._pending >= self.settings.queue_size and not forced:
                 raise QueueFull
             self._pending += 1
             self.metrics.queue_length.set(self._pending)
@@ -252,8 +284,17 @@ class Desk:
             self._pending -= 1
             self.metrics.queue_length.set(self._pending)
 
-    def _call(self, call: Callable[[], Any]) -> Future[Any]:
-        return self._accept(self._to_write, lambda future: _Job(future, call=call))
+    def _call(self, call: Callable[[], Any], *, forced: bool = False) -> Future[Any]:
+        return self._accept(self._to_write, lambda future: _Job(future, call=call), forced=forced)
+
+    def _write(self, work: Callable[[Connection], Any]) -> Future[Any]:
+        """Queue a transaction of the desk's own, which is never refused for want of room."""
+
+        def call() -> Any:
+            with self._engine.begin() as connection:
+                return work(connection)
+
+        return self._call(call, forced=True)
 
     # --- the encoder thread -------------------------------------------------------------------------------------------
 
@@ -321,6 +362,9 @@ class Desk:
         assert job.call is not None
         try:
             result = job.call()
+        except BenangError as error:  # refused before anything was written
+            self._leave()
+            job.future.set_exception(error)
         except Exception as error:  # noqa: BLE001  the caller gets it; the thread must live
             self._failed([job], error)
         else:
@@ -341,7 +385,7 @@ class Desk:
                     self._engine,
                     window,
                     self.models,
-                    self._cuts,
+                    self.cuts,
                     [prepared[position] for position in run],
                     now_us=time.time_ns() // 1000,
                     stage=self._stage_clock(),
@@ -417,15 +461,52 @@ class Desk:
         self._count_vectors()
         return True
 
-    def _regroup(self) -> dict[str, tuple[str, str]]:
+    # --- nights -------------------------------------------------------------------------------------------------------
+
+    def _watch_night(self, run_id: str, window_days: float, dry_run: bool, jobs: int) -> None:
+        """Wait for the process of a night and carry out what it proposes; runs on a thread of its own."""
+        error: str | None = None
+        try:
+            night = Night(_now_us(), window_days, self.settings.window_days, self.settings.story_horizon_days)
+            self._shift = Shift(self.settings, night, jobs)
+            proposal = self._shift.wait(lambda progress: self._show(run_id, progress))
+            self._show(run_id, progress_of("writing", 0, 1))
+            if dry_run:
+                diff = proposal.plan.diff()
+                self._write(lambda one: nights.finish(one, run_id, now_us=_now_us(), diff=diff)).result()
+            else:
+                self.carry_out(proposal, run_id).result()
+        except (EmptyWindowError, NightError) as failure:
+            error = str(failure)
+        except Exception as failure:
+            log.exception("night_failed", run=run_id)
+            error = f"The night failed ({type(failure).__name__}); nothing was changed."
+        self._shift = None
+        if error is not None:
+            with contextlib.suppress(Exception):  # a store that fails now is told of at the next start
+                self._write(lambda one: nights.finish(one, run_id, now_us=_now_us(), error=error)).result()
+        self._night_progress = ("", None)
+
+    def _show(self, run_id: str, progress: Progress) -> None:
+        self._night_progress = (run_id, progress)
+
+    def _carry_out(self, proposal: Proposal, run_id: str) -> Applied:
         window = self._live()
-        groups = regroup(window, self.models, self._cuts)
-        return {
-            window.article_id(row): (window.article_id(cluster), window.article_id(story))
-            for row, cluster, story in zip(
-                groups.rows.tolist(), groups.clusters.tolist(), groups.stories.tolist(), strict=True
+        now = _now_us()
+        with self._engine.begin() as connection:
+            applied = apply_plan(
+                connection, proposal.plan, since=proposal.last_change, now_us=now, cause=run_id
             )
-        }
+            nights.finish(connection, run_id, now_us=now, diff=applied.diff())
+        window.follow(*applied.for_the_window())
+        return applied
+
+    def _edit(self, work: Callable[[Connection, int], Edited]) -> dict[str, Any]:
+        window = self._live()
+        with self._engine.begin() as connection:
+            edited = work(connection, _now_us())
+        window.follow(*edited.applied.for_the_window())
+        return edited.word
 
     def _count_vectors(self) -> None:
         if self._window is not None:
@@ -451,23 +532,8 @@ class Desk:
         return stage
 
 
-def _check_model(engine: Engine, models: Models) -> None:
-    expected = {
-        "encoder": models.encoder.name,
-        "dimension": str(models.encoder.dimension),
-        "text_version": str(TEXT_VERSION),
-    }
-    with engine.begin() as connection:
-        stored = write.get_meta(connection)
-        known = {key: stored[key] for key in expected if key in stored}
-        if not known:
-            write.set_meta(connection, expected)
-        elif known != expected:
-            raise ModelMismatchError(
-                f"This store holds vectors of {known.get('encoder')} (text version {known.get('text_version')}), "
-                f"but the service would use {expected['encoder']} (text version {TEXT_VERSION}). Set BENANG_MODEL to "
-                "the model the store was made with, or use another data folder."
-            )
+def _now_us() -> int:
+    return time.time_ns() // 1000
 
 
 def _store_error(error: Exception) -> Exception:

@@ -44,6 +44,12 @@ PROBLEMS: Mapping[str, Problem] = {
     ),
     "malformed_request": Problem(400, "Malformed request", "A header of the request cannot be understood."),
     "not_found": Problem(404, "Not found", "Nothing is stored under this address."),
+    "reclustering_running": Problem(
+        409, "Re-clustering is running", "One run at a time: wait until it is done, then start another."
+    ),
+    "contradiction": Problem(
+        409, "Contradiction", "Another editor's word says the opposite; `errors` names it."
+    ),
     "gone": Problem(410, "Gone", "This was deleted; its ID is never used again."),
     "method_not_allowed": Problem(
         405,
@@ -121,6 +127,13 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "in_future": "The time lies in the future.",
     "too_early": "The time lies before 1900.",
     "bad_cursor": "Send a `next_cursor` as it was given, with the same filters.",
+    "same_group": "Both are the same group already.",
+    "not_inside": "This is not in the group.",
+    "is_copy": "A copy stays with the article it repeats: name that one.",
+    "leaves_nothing": "Something must stay behind.",
+    "contradicts": "This editor's word says the opposite: undo it first.",
+    "undone_already": "This was undone already.",
+    "empty_window": "No article was received in the window, and none waits to be settled.",
     "invalid": "This value cannot be used.",
 }
 

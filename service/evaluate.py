@@ -12,7 +12,9 @@ from service import metrics
 from service.desk import Desk
 from service.feed import feed
 from service.intake import Record
+from service.nightly import Night, propose
 from service.reading import Rejected
+from service.store.read import assignments, reading
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -127,10 +129,23 @@ def replay(
             start = time.perf_counter()
             feed(desk, [_record(article) for article in gold], on_chunk=keep)
             seconds = time.perf_counter() - start
-            regrouped = desk.regroup().result()
-    # A copy goes where the article goes that it repeats.
-    labels = [regrouped[outcome.placement.copy_of or outcome.id] for outcome in outcomes]
+            regrouped = after_a_night(desk)
+    labels = [regrouped[outcome.id] for outcome in outcomes]
     return Replay(outcomes, seconds, Grouping([one for one, _ in labels], [one for _, one in labels]))
+
+
+def after_a_night(desk: Desk) -> dict[str, tuple[str, str]]:
+    """Run a night over all that was received, here, and return cluster and story of every article."""
+    settings = desk.settings
+    night = Night(
+        time.time_ns() // 1000,
+        settings.recluster_window_days,
+        settings.window_days,
+        settings.story_horizon_days,
+    )
+    desk.carry_out(propose(desk.reader, desk.models, desk.cuts, night), "run_evaluation").result()
+    with reading(desk.reader) as connection:
+        return assignments(connection)
 
 
 def copies_found(gold: Sequence[GoldArticle], outcomes: Sequence[Outcome]) -> dict[str, str | None]:

@@ -144,8 +144,10 @@ def sentences(
         told = _joined(scope, decision, other, comparison, is_opener=known.get("is_opener", True))
     elif rule == "opened":
         told = _opened(scope, decision, other, comparison, labels=known.get("labels", ()))
-    elif rule == "kept_apart":
-        told = ["An editor asked for it to be kept apart."]
+    elif rule == "regrouped":
+        told = _regrouped(scope, decision, other, comparison)
+    elif rule == "editor":
+        told = [f"An editor put {'it' if scope == 'cluster' else 'its cluster'} here."]
     else:
         told = [f"It was placed by the rule “{rule}”.", *_odds(scope, decision)]
     if comparison is not None and known.get("edited"):
@@ -170,6 +172,20 @@ def _joined(
     share = f"headline and first paragraphs share {_shared(comparison)} with {_named(other, comparison)}"
     return [
         f"{subject} {verb} {group} because {whose} {share}.",
+        *_figures(comparison),
+        *_odds(scope, decision),
+    ]
+
+
+def _regrouped(
+    scope: Scope, decision: Mapping[str, Any], other: Side | None, comparison: Comparison | None
+) -> list[str]:
+    what, group = ("It", "this cluster") if scope == "cluster" else ("Its cluster", "this story")
+    if other is None or comparison is None:
+        return [f"A nightly run put {what.lower()} apart from where it was: nothing there was alike enough."]
+    return [
+        f"A nightly run moved {what.lower()} to {group}, where {_named(other, comparison)} is most like it.",
+        f"They share {_shared(comparison)}.",
         *_figures(comparison),
         *_odds(scope, decision),
     ]

@@ -19,9 +19,10 @@ import numpy as np
 
 from embeddings.training import pairs
 from service import metrics
-from service.desk import Desk, load_models
+from service.desk import Desk
 from service.ingest import prepare_vectors
 from service.intake import Record
+from service.learned import load_models
 from service.reading import Reader, Readied
 from service.settings import CUTS_FILE
 from service.telemetry import Metrics

@@ -84,7 +84,7 @@ class Guard:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope, send)
-        rule = self._rules.get((scope["method"], scope["path"]))
+        rule = self._rule(scope["method"], scope["path"])
         try:
             async with AsyncExitStack() as held:
                 if rule is not None:
@@ -100,6 +100,12 @@ class Guard:
             await exchange.fail(error)
         finally:
             self._report(exchange, rule)
+
+    def _rule(self, method: str, path: str) -> BodyRule | None:
+        """Return the rule of a route; the third part of its path may be an ID, for which rules have a star."""
+        parts = path.split("/")
+        starred = "/".join([*parts[:3], "*", *parts[4:]])
+        return self._rules.get((method, path)) or self._rules.get((method, starred))
 
     async def _admit(
         self, rule: BodyRule, exchange: Exchange, receive: Receive, held: AsyncExitStack

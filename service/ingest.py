@@ -189,7 +189,7 @@ def _decide_part(
         revised = [outcome for outcome in outcomes.values() if outcome.status == "revised"]
         touched = [outcome.placement.cluster_id for outcome in (*created, *revised)]
         write.refresh_counts(connection, touched, now_us)
-        changes.tell(connection, _news(created), now_us)
+        changes.tell(connection, [*_news(created), *_edits(revised)], now_us)
     stage("commit")
     window.articles.add_dense(_rows(compared) + revised_rows)
     window.heads.add_dense(_rows(heads) + [row for row in revised_rows if row in window.heads])
@@ -544,3 +544,9 @@ def _news(created: Sequence[Outcome]) -> Iterator[changes.Change]:
                 yield changes.Change("story.created", story_id=at.story_id)
             yield changes.Change("cluster.created", cluster_id=at.cluster_id, story_id=at.story_id)
         yield changes.Change("article.assigned", outcome.id, at.cluster_id, at.story_id)
+
+
+def _edits(revised: Sequence[Outcome]) -> Iterator[changes.Change]:
+    for outcome in revised:
+        at = outcome.placement
+        yield changes.Change("article.revised", outcome.id, at.cluster_id, at.story_id)

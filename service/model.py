@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 Precision = Literal["second", "minute", "day"]
 Relation = Literal["original", "exact_copy", "near_copy", "reprint"]
 Status = Literal["created", "unchanged", "revised"]
-Rule = Literal["copy", "joined", "opened", "kept_apart"]
+Rule = Literal["copy", "joined", "opened", "regrouped", "editor"]
 
-ID_PREFIXES = {"article": "art_", "cluster": "clu_", "story": "sto_"}
+ID_PREFIXES = {"article": "art_", "cluster": "clu_", "story": "sto_", "run": "run_", "edit": "edt_"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,8 @@ EVENT_SHARE, STORY_SHARE = 0.8, 1.4
 """The night weighs every pair of two groups, the day the best few voices, so that one knob means two cuts."""
 CERTAIN = 1e-6
 MOST = 0.95
+TIED, BARRED = 2.0, -1.0
+"""Likeness of pairs that editors want together, and apart: beyond any probability."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,20 @@ class Linkage:
     best_weight: float
     floor: float = 0.1
     most: int = 3000
+
+
+_NO_ROWS = np.zeros(0, dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class Bonds:
+    """Pairs of rows that editors want in one group (`tied`) and in two (`barred`), whatever their likeness."""
+
+    tied: tuple[Rows, Rows] = (_NO_ROWS, _NO_ROWS)
+    barred: tuple[Rows, Rows] = (_NO_ROWS, _NO_ROWS)
+
+
+FREE = Bonds()
 
 
 def event_linkage(cut: float) -> Linkage:
@@ -66,45 +82,79 @@ def both_ways(left: Rows, right: Rows, probability: Floats) -> tuple[Rows, Rows,
     return pairs // size, pairs % size, 1 / (1 + np.exp(-log_odds))
 
 
-def partition(count: int, left: Rows, right: Rows, probability: Floats, linkage: Linkage) -> Labels:
-    """Return for each of `count` rows the smallest row of its group; each pair is given once, pairs not given are 0."""
+def partition(
+    count: int, left: Rows, right: Rows, probability: Floats, linkage: Linkage, bonds: Bonds = FREE
+) -> Labels:
+    """Return for each of `count` rows the smallest row of its group.
+
+    Each pair is given once, pairs not given are 0; `bonds` must not contradict one another.
+    """
     labels = np.arange(count, dtype=np.int64)
-    _split(labels, left, right, probability, linkage, linkage.floor)
+    keys = left.astype(np.int64) * count + right
+    tied = np.minimum(*bonds.tied) * count + np.maximum(*bonds.tied)
+    free = ~np.isin(keys, tied)
+    pairs = (
+        np.concatenate([left[free], tied // count]),
+        np.concatenate([right[free], tied % count]),
+        np.concatenate([probability[free], np.full(len(tied), TIED)]),
+    )
+    _split(labels, *pairs, linkage, linkage.floor, np.stack(bonds.barred))
     return labels
 
 
 def _split(
-    labels: Labels, left: Rows, right: Rows, probability: Floats, linkage: Linkage, floor: float
+    labels: Labels,
+    left: Rows,
+    right: Rows,
+    probability: Floats,
+    linkage: Linkage,
+    floor: float,
+    barred: Rows,
 ) -> None:
     """Cut the graph into connected parts and merge inside each; parts that are too large meet a higher floor."""
     strong = probability >= floor
     left, right, probability = left[strong], right[strong], probability[strong]
     if not len(left):
         return
+    for pairs in connected_parts(left, right):
+        members, places = np.unique(np.stack([left[pairs], right[pairs]]), return_inverse=True)
+        if floor == TIED:
+            labels[members] = members[0]
+            continue
+        if len(members) > linkage.most:
+            higher = floor + (1 - floor) / 4
+            higher = higher if higher < 1 - CERTAIN else TIED
+            _split(labels, left[pairs], right[pairs], probability[pairs], linkage, higher, barred)
+            continue
+        places = places.reshape(2, -1)
+        likeness = np.zeros((len(members), len(members)))
+        likeness[places[0], places[1]] = likeness[places[1], places[0]] = probability[pairs]
+        inside = np.searchsorted(members, barred)
+        held = (members[np.minimum(inside, len(members) - 1)] == barred).all(axis=0)
+        apart = inside[:, held]
+        likeness[apart[0], apart[1]] = likeness[apart[1], apart[0]] = BARRED
+        labels[members] = members[_merged(likeness, linkage.best_weight, linkage.cut)]
+
+
+def connected_parts(left: Rows, right: Rows) -> list[Rows]:
+    """Return the places of the pairs, by connected part of the graph they form, in order of its smallest row."""
+    if not len(left):
+        return []
     rows, ends = np.unique(np.concatenate([left, right]), return_inverse=True)
     ends = ends.reshape(2, -1)
     graph = coo_array((np.ones(len(left)), (ends[0], ends[1])), shape=(len(rows), len(rows)))
     _, part = connected_components(graph, directed=False)
     own = part[ends[0]]
     order = np.argsort(own, kind="stable")
-    bounds = np.searchsorted(own[order], np.arange(part.max() + 2))
-    for start, end in zip(bounds[:-1].tolist(), bounds[1:].tolist(), strict=True):
-        pairs = order[start:end]
-        members, places = np.unique(np.stack([left[pairs], right[pairs]]), return_inverse=True)
-        if len(members) > linkage.most:
-            higher = floor + (1 - floor) / 4
-            if higher < 1 - CERTAIN:
-                _split(labels, left[pairs], right[pairs], probability[pairs], linkage, higher)
-            continue
-        places = places.reshape(2, -1)
-        likeness = np.zeros((len(members), len(members)))
-        likeness[places[0], places[1]] = likeness[places[1], places[0]] = probability[pairs]
-        labels[members] = members[_merged(likeness, linkage.best_weight, linkage.cut)]
+    return np.split(order, np.flatnonzero(np.diff(own[order])) + 1)
 
 
 @compiled
 def _merged(likeness: Floats, best_weight: float, cut: float) -> Labels:
-    """Return for each member the first member of its group: agglomeration by the rule of Lance and Williams 1967."""
+    """Return for each member the first member of its group: agglomeration by the rule of Lance and Williams 1967.
+
+    Groups that hold a tied pair are merged before all others; those that hold a barred pair never are.
+    """
     count = len(likeness)
     best, mean = likeness.copy(), likeness.copy()
     sizes, groups = np.ones(count), np.arange(count)
@@ -122,7 +172,7 @@ def _merged(likeness: Floats, best_weight: float, cut: float) -> Labels:
             if third == one or nearest[third] == one or nearest[third] == other:
                 _look_behind(third, groups, best, mean, best_weight, nearest, score)
             elif third < one:
-                found = best_weight * best[third, one] + (1 - best_weight) * mean[third, one]
+                found = _alike(best[third, one], mean[third, one], best_weight)
                 if found > score[third] or (found == score[third] and one < nearest[third]):
                     score[third], nearest[third] = found, one
     return groups
@@ -136,11 +186,21 @@ def _join(one: int, other: int, groups: Labels, sizes: Floats, best: Floats, mea
         if groups[third] == other:
             groups[third] = one
         if groups[third] == third and third != one:
-            best[one, third] = best[third, one] = max(best[one, third], best[other, third])
+            nearer = max(best[one, third], best[other, third])
+            if min(best[one, third], best[other, third]) == BARRED:
+                nearer = BARRED
+            best[one, third] = best[third, one] = nearer
             mean[one, third] = mean[third, one] = (
                 sizes[one] * mean[one, third] + sizes[other] * mean[other, third]
             ) / both
     sizes[one] = both
+
+
+@compiled
+def _alike(best: float, mean: float, best_weight: float) -> float:
+    if best == BARRED or best == TIED:  # noqa: PLR1714, SIM109  compiled code knows no sets of floats
+        return best
+    return best_weight * best + (1 - best_weight) * mean
 
 
 @compiled
@@ -157,6 +217,6 @@ def _look_behind(
     score[one] = -1.0
     for other in range(one + 1, len(groups)):
         if groups[other] == other:
-            found = best_weight * best[one, other] + (1 - best_weight) * mean[one, other]
+            found = _alike(best[one, other], mean[one, other], best_weight)
             if found > score[one]:
                 score[one], nearest[one] = found, other

@@ -50,6 +50,15 @@ class Settings(BaseSettings):
         default=180, gt=0, description="Days between a cluster and the stories it is compared with."
     )
 
+    recluster_window_days: float = Field(
+        default=14, gt=0, description="Days of receipt that a night looks back over."
+    )
+    recluster_at: str = Field(
+        default="",
+        pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9])?$",
+        description="Local time of the nightly run (`02:00`) while serving; empty for none.",
+    )
+
     max_body_bytes: int = Field(default=2 * 2**20, gt=0, description="Bytes of one article's request body.")
     max_bulk_bytes: int = Field(default=8 * 2**20, gt=0, description="Bytes of a bulk body on the wire.")
     max_inflated_bytes: int = Field(

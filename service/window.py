@@ -17,7 +17,7 @@ from embeddings.shelf import Column, Shelf
 from service.model import ID_PREFIXES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -131,6 +131,34 @@ class Window:
             self.sizes[cluster] -= 1
         self.clusters[row] = -1
 
+    def follow(self, moved: Mapping[str, str], story_of: Mapping[str, str], heads: Mapping[str, str]) -> None:
+        """Move articles to other clusters and clusters to other stories, as the store did.
+
+        `moved` names the new cluster of articles, `story_of` the story of every cluster named, `heads` the article that
+        stands for a cluster from now on; articles that are not in memory are passed over.
+        """
+        rows = self.rows_of([*moved, *heads.values()])
+        for cluster_id, story_id in story_of.items():
+            self.story_of[self.cluster_number(cluster_id, story_id)] = self.story_number(story_id)
+        for article_id, cluster_id in moved.items():
+            if article_id in rows:
+                self._move(rows[article_id], self.cluster_number(cluster_id, story_of[cluster_id]))
+        led = {self.cluster_number(cluster_id, story_of[cluster_id]) for cluster_id in heads}
+        standing = self.heads.rows()
+        for row in standing[np.isin(self.clusters[standing], list(led))].tolist():
+            self.heads.remove(row)
+        new = sorted(rows[article_id] for article_id in heads.values() if article_id in rows)
+        for row in new:
+            self.heads.add_terms(row)
+        self.heads.add_dense(new)
+
+    def _move(self, row: int, cluster: int) -> None:
+        self.heads.remove(row)
+        if not self.flags[row] & IS_COPY:
+            self.sizes[int(self.clusters[row])] -= 1
+            self.sizes[cluster] += 1
+        self.clusters[row] = cluster
+
     def live_rows(self) -> Rows:
         """Return the rows that can be found, in the order they came."""
         return self.articles.rows()
@@ -144,6 +172,20 @@ class Window:
         rows = np.flatnonzero((self._ids.values == _key(article_id)).all(axis=1))
         live = [row for row in rows.tolist() if row in self.articles]
         return live[-1] if live else None
+
+    def rows_of(self, article_ids: Sequence[str]) -> dict[str, int]:
+        """Return the rows that articles stand at now, of those that are in memory."""
+        wanted = {_key(one).tobytes(): one for one in article_ids}
+        if not wanted:
+            return {}
+        halves = np.frombuffer(b"".join(wanted), dtype=np.uint64).reshape(-1, 2)
+        likely = np.flatnonzero(np.isin(self._ids.values.view(np.uint64)[:, 1], halves[:, 1]))
+        found = {}
+        for row in likely.tolist():
+            article_id = wanted.get(self._ids.values[row].tobytes())
+            if article_id is not None and row in self.articles:
+                found[article_id] = row
+        return found
 
     @property
     def clusters(self) -> npt.NDArray[np.int64]:

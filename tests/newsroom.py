@@ -14,15 +14,20 @@ from sqlalchemy import Engine, create_engine, delete, insert, select, update
 
 from service.extract import PagePool
 from service.model import Article, Outcome, Placement, Reason, Status
+from service.plan import Plan
 from service.similar import Neighbour
+from service.store import nights
 from service.store.engine import FILE, reader_engine
 from service.store.tables import articles, clusters, metadata, revisions, stories, tombstones
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
+    from sqlalchemy import Connection
+
+    from service.editing import Edited
     from service.errors import BenangError
     from service.settings import Settings
 
@@ -36,6 +41,7 @@ TITLES = (
     "Pemilu Wali Kota Palaka",
     "Harga Cabai Naik Lagi",
 )
+NOW_US = round(NOW.timestamp() * 1_000_000)
 REASON = Reason("joined", 0.9, 0.34, None, None, {"title": 0.5}, "fake")
 Row = dict[str, Any]
 
@@ -187,6 +193,27 @@ class FakeDesk:
 
     def delete(self, article_id: str) -> Future[bool]:
         return self._answer(lambda: self._remove(article_id))
+
+    def recluster(self, window_days: float | None = None, *, dry_run: bool = False) -> str:
+        """A run that finds nothing to change."""
+        if self.refuses is not None:
+            raise self.refuses
+        run_id = f"run_{next(self._numbers):026}"
+        days = self.settings.recluster_window_days if window_days is None else window_days
+        with self.writer.begin() as connection:
+            nights.begin(connection, run_id, window_days=days, dry_run=dry_run, now_us=NOW_US)
+            nights.finish(connection, run_id, now_us=NOW_US, diff=Plan().diff())
+        return run_id
+
+    def night_progress(self, _run_id: str) -> None:
+        return None
+
+    def edit(self, work: Callable[[Connection, int], Edited]) -> Future[dict[str, Any]]:
+        def said() -> dict[str, Any]:
+            with self.writer.begin() as connection:
+                return work(connection, NOW_US).word
+
+        return self._answer(said)
 
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         return self._answer(lambda: self._neighbours(article.title, limit))

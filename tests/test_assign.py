@@ -49,7 +49,8 @@ def _expected(voices: Sequence[Voice], sizes: dict[int, int], rule: Rule) -> Cho
     if not supports:
         return Choice(None, 0.0, None, None)
     best = max(supports.values())
-    winner = min(group for group, support in supports.items() if support == best)
+    first = {voice.group: voice.row for voice in sorted(voices, key=lambda voice: -voice.row)}
+    winner = min((group for group, support in supports.items() if support == best), key=first.__getitem__)
     others = {group: support for group, support in supports.items() if group != winner}
     second = max(others.values(), default=Fraction(0))
     spoken = [voice for voice in voices if voice.group == winner]
@@ -58,13 +59,17 @@ def _expected(voices: Sequence[Voice], sizes: dict[int, int], rule: Rule) -> Cho
         winner if best >= Fraction(rule.cut) else None,
         round(float(best), 6),
         min((voice for voice in spoken if voice.probability == loudest), key=lambda voice: voice.row),
-        min((group for group, support in others.items() if support == second), default=None),
+        min(
+            (group for group, support in others.items() if support == second),
+            key=first.__getitem__,
+            default=None,
+        ),
     )
 
 
 @given(_cases())
 def test_choice_equals_the_oracle(case: tuple[list[Voice], dict[int, int], Rule]) -> None:
-    """Group, support, nearest voice and runner-up are those of the written-out definition, ties to the older."""
+    """Group, support, nearest voice and runner-up are those of the written-out definition, ties to the group of the lowest row."""
     voices, sizes, rule = case
 
     assert _expected(voices, sizes, rule) == choose(voices, sizes.__getitem__, rule)
@@ -114,11 +119,11 @@ def test_nobody_speaks() -> None:
     assert Choice(None, 0.0, None, None) == choose([], lambda _group: 1, event_rule(0.33))
 
 
-def test_equal_support_goes_to_the_older_group() -> None:
-    """Of two groups with the same support the lower number wins, the other is the runner-up."""
+def test_equal_support_goes_to_the_group_of_the_lowest_row() -> None:
+    """Group numbers are handed out anew at a restart, rows keep their order."""
     voices = [Voice(1, 9, 0.5), Voice(2, 4, 0.5), Voice(3, 6, 0.4)]
 
-    assert Choice(4, 0.5, voices[1], 9) == choose(voices, {4: 1, 6: 1, 9: 1}.__getitem__, event_rule(0.3))
+    assert Choice(9, 0.5, voices[0], 4) == choose(voices, {4: 1, 6: 1, 9: 1}.__getitem__, event_rule(0.3))
 
 
 def test_a_story_is_chosen_by_its_best_voice() -> None:

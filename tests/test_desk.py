@@ -35,9 +35,10 @@ from wire import (
 from embeddings.company import whole_company
 from embeddings.similarity import FEATURES, compare, dense_cosine
 from service.candidates import event_probability
-from service.desk import Desk, ModelMismatchError
+from service.desk import Desk
 from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.ingest import prepare_vectors
+from service.learned import ModelMismatchError
 from service.settings import Settings
 from service.store.engine import FolderInUseError, own_folder
 from service.store.tables import articles, meta, tombstones, vectors

@@ -10,9 +10,9 @@ import pytest
 from wire import models
 
 from service.demo.show import ARTICLES
-from service.desk import load_models
 from service.evaluate import EvaluationError, Report, evaluate
 from service.gold import read_gold
+from service.learned import load_models
 from service.settings import Settings
 
 GOLD = Path(__file__).resolve().parents[2] / "shared" / "gold" / "dev.ndjson.gz"

@@ -155,8 +155,10 @@ def test_a_story_is_decided_by_the_first_report() -> None:
 
 
 def test_other_rules_still_say_something() -> None:
-    assert say("kept_apart").startswith("An editor")
-    assert "“regrouped”" in say("regrouped")
+    assert say("editor").startswith("An editor")
+    assert say("regrouped").startswith("A nightly run moved it to this cluster")
+    assert "its cluster to this story" in say("regrouped", scope="story")
+    assert "“unheard_of”" in say("unheard_of")
 
 
 def test_edits_are_admitted() -> None:

@@ -18,9 +18,9 @@ from embeddings.pair_model import PairModel
 from service import fit as fitting
 from service.cli import app
 from service.demo.show import ARTICLES
-from service.desk import load_models
 from service.fit import FitError, Fitted, Scores, Split, best_events, split, steps, together
 from service.gold import GoldArticle, read_gold
+from service.learned import load_models
 from service.metrics import Score
 from service.settings import CUTS_FILE, Settings
 

@@ -20,18 +20,27 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers")),
     ("watching", ("service.telemetry",)),
     ("words for people", ("service.telling", "service.explain")),
-    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline")),
+    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.bonds", "service.reconcile", "service.plan", "service.timeline")),
     ("scores", ("service.metrics", "service.gold")),
     ("what decisions look at", ("service.window", "service.candidates")),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.ingest", "service.nightly", "service.rebuild", "service.similar", "service.check")),
+    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.regroup", "service.nightly", "service.parallel", "service.shift", "service.editing", "service.rebuild", "service.similar", "service.check")),
     ("the desk", ("service.desk",)),
     ("HTTP", ("service.inflate", "service.api", "service.guard")),
     ("wiring", ("service.app", "service.server")),
     ("files", ("service.intake", "service.reading", "service.feed", "service.evaluate", "service.fit")),
     ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
-DECISIONS = {"service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline"}
+DECISIONS = {
+    "service.assign",
+    "service.copies",
+    "service.stories",
+    "service.recluster",
+    "service.bonds",
+    "service.reconcile",
+    "service.plan",
+    "service.timeline",
+}
 DECISIONS |= {"service.telling", "service.explain", "service.model"}
 OUTSIDE_OF_DECISIONS = {
     *("service.store", "service.api", "service.desk", "service.settings", "service.telemetry"),
@@ -53,7 +62,15 @@ HOMES: dict[str, set[str]] = {
     "typer": {"service.cli"},
 }
 TYPE_ONLY: dict[str, set[str]] = {
-    "sqlalchemy": {"service.ingest", "service.rebuild", "service.similar", "service.check"},
+    "sqlalchemy": {
+        "service.ingest",
+        "service.rebuild",
+        "service.similar",
+        "service.check",
+        "service.learned",
+        "service.editing",
+        "service.nightly",
+    },
     "starlette": {"service.app", "service.guard"},
 }
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}

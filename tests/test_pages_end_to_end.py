@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from service.desk import Desk, load_models
+from service.desk import Desk
 from service.extract import PagePool
+from service.learned import load_models
 from service.prepare import prepare
 from service.schemas import ArticleIn
 from service.settings import Settings

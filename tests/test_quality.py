@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from service.desk import load_models
 from service.evaluate import Report, evaluate
 from service.gold import read_gold
+from service.learned import load_models
 from service.settings import Settings
 
 DATA = Path(__file__).parent / "data"

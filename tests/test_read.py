@@ -320,7 +320,7 @@ def test_lists_need_few_statements(connection: Connection, engine: Engine) -> No
     finally:
         event.remove(engine, "before_cursor_execute", count)
 
-    assert (timeline, listed, len(counted)) == (5, 2, 3)
+    assert (timeline, listed, len(counted)) == (6, 2, 3)
 
 
 def test_long_stories_are_told_from_some_of_their_texts(tmp_path: Path) -> None:

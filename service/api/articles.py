@@ -15,6 +15,7 @@ from service.model import Article, Outcome
 from service.prepare import prepare
 from service.schemas import ArticleIn, ArticleSearch, Probe
 from service.store import read
+from service.store.redirect import missing
 
 UNNAMED = "unnamed"
 
@@ -165,4 +166,4 @@ def accepted(outcome: Outcome) -> dict[str, Any]:
 
 def _raise_missing(desk: Desk, article_id: str) -> None:
     with read.reading(desk.reader) as connection:
-        raise read.missing(connection, article_id)
+        raise missing(connection, article_id)

@@ -8,12 +8,14 @@ from typing import Annotated, Any, Protocol, TypeVar
 
 import anyio.to_thread
 from fastapi import Depends, Request
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
+from service.editing import Edited
 from service.errors import NotReady
 from service.extract import PagePool
 from service.model import Article, Outcome
 from service.settings import Settings
+from service.shift import Progress
 from service.similar import Neighbour
 from service.telemetry import Metrics
 
@@ -37,6 +39,15 @@ class Desk(Protocol):
 
     def delete(self, article_id: str) -> Future[bool]:
         """Queue the removal of an article."""
+
+    def recluster(self, window_days: float | None = None, *, dry_run: bool = False) -> str:
+        """Start a nightly run and return its ID."""
+
+    def night_progress(self, run_id: str) -> Progress | None:
+        """Say how far a run is that is under way."""
+
+    def edit(self, work: Callable[[Connection, int], Edited]) -> Future[dict[str, Any]]:
+        """Queue an editor's word."""
 
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         """Find the neighbours of an article that is not stored."""

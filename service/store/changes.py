@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 Kind = Literal[
     "article.assigned",
+    "article.revised",
     "article.moved",
     "article.deleted",
     "cluster.created",
@@ -29,6 +30,7 @@ Kind = Literal[
     "story.merged",
     "story.deleted",
 ]
+FIELDS = ("article_id", "cluster_id", "story_id", "other_id", "cause")
 KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
 
 
@@ -65,5 +67,4 @@ def last_change(connection: Connection) -> int:
 
 def change_row(row: RowMapping) -> dict[str, Any]:
     """Return a change as the feed answers it: what does not apply is left out."""
-    fields = ("article_id", "cluster_id", "story_id", "other_id", "cause")
-    return {name: row[name] for name in fields if row[name] is not None}
+    return {name: row[name] for name in FIELDS if row[name] is not None}

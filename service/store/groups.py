@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exists, func, or_, select, tuple_
 
 from embeddings.terms import bundled_background
-from service.errors import NotFound
 from service.store.cursor import Cursor
 from service.store.read import REPORT, report_row, rfc3339
+from service.store.redirect import current_id, missing
 from service.store.tables import articles, clusters, stories
 from service.telling import LEAD_CHARS, figures, tell
 from service.timeline import keywords, new_terms, representative, seen_words, story_title, what_is_new
@@ -52,6 +52,8 @@ def list_clusters(
     Raises:
         Refused: The cursor is not one of ours.
     """
+    if wanted.story_id is not None:
+        wanted = replace(wanted, story_id=current_id(connection, wanted.story_id))
     rows, following = _page(connection, clusters, wanted, limit=limit, cursor=cursor)
     return _cluster_rows(connection, rows), following
 
@@ -60,16 +62,15 @@ def get_cluster(connection: Connection, cluster_id: str) -> dict[str, Any]:
     """Read a cluster with its members in order of time, copies under what they repeat.
 
     Raises:
-        NotFound: There is no such cluster.
+        NotFound: There is no such cluster; `Gone` when it was deleted.
     """
-    row = connection.execute(select(clusters).where(clusters.c.id == cluster_id)).one_or_none()
-    if row is None:
-        raise NotFound
-    members = _members(connection, [cluster_id], MAX_MEMBERS + 1)[cluster_id]
+    row = _standing(connection, clusters, cluster_id)
+    members = _members(connection, [row.id], MAX_MEMBERS + 1)[row.id]
     shown = members[:MAX_MEMBERS]
     chosen, why = representative([member["relation"] for member in shown])
     return {
         **_cluster_rows(connection, [row])[0],
+        **_asked_for(cluster_id, row),
         "representative_article_id": shown[chosen]["id"] if shown else None,
         "representative_reason": why if shown else None,
         "members": fold(shown),
@@ -93,10 +94,10 @@ def get_story(connection: Connection, story_id: str) -> dict[str, Any]:
     """Read a story with its clusters in order of time.
 
     Raises:
-        NotFound: There is no such story.
+        NotFound: There is no such story; `Gone` when it was deleted.
     """
-    story = _story(connection, story_id)
-    rows, complete = _events(connection, story_id)
+    story = _standing(connection, stories, story_id)
+    rows, complete = _events(connection, story.id)
     members = _members(connection, [row.id for row in rows], _texts_an_event(len(rows)))
     texts = _texts(
         connection, [one["id"] for found in members.values() for one in found if one["copy_of"] is None]
@@ -110,6 +111,7 @@ def get_story(connection: Connection, story_id: str) -> dict[str, Any]:
     ]
     return {
         **_story_rows(connection, [story])[0],
+        **_asked_for(story_id, story),
         "keywords": keywords(told),
         "clusters": _cluster_rows(connection, rows),
         "clusters_complete": complete,
@@ -120,16 +122,18 @@ def get_timeline(connection: Connection, story_id: str) -> dict[str, Any]:
     """Read a story as its events: who speaks for each, its reports, and what it adds to the earlier ones.
 
     Raises:
-        NotFound: There is no such story.
+        NotFound: There is no such story; `Gone` when it was deleted.
     """
-    story = _story(connection, story_id)
-    rows, complete = _events(connection, story_id)
+    story = _standing(connection, stories, story_id)
+    rows, complete = _events(connection, story.id)
     members = _members(connection, [row.id for row in rows], MAX_REPORTS + 1)
     told = [row for row in rows if members[row.id]]
     terms = new_terms([[member["title"] for member in members[row.id][:MAX_REPORTS]] for row in told])
     news = _news(connection, [members[row.id][:MAX_REPORTS] for row in told])
     return {
         "story_id": story.id,
+        "requested_id": story_id,
+        "merged_into": story.id if story.id != story_id else None,
         "title": _titles(connection, [story])[story.id],
         "events": [
             {**_event(row, members[row.id]), "what_is_new": new, "new_terms": added}
@@ -211,11 +215,22 @@ def _event(row: Row[Any], members: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _story(connection: Connection, story_id: str) -> Row[Any]:
-    row = connection.execute(select(stories).where(stories.c.id == story_id)).one_or_none()
+def _standing(connection: Connection, table: Table, group_id: str) -> Row[Any]:
+    """Return the row of a group under the ID it has now."""
+    found = current_id(connection, group_id)
+    row = connection.execute(select(table).where(table.c.id == found)).one_or_none()
     if row is None:
-        raise NotFound
+        raise missing(connection, found)
     return row
+
+
+def _asked_for(requested_id: str, row: Row[Any]) -> dict[str, Any]:
+    """Say under which ID a group was asked for, and where it comes from."""
+    return {
+        "requested_id": requested_id,
+        "merged_into": row.id if row.id != requested_id else None,
+        "split_from": row.split_from,
+    }
 
 
 def _events(connection: Connection, story_id: str) -> tuple[list[Row[Any]], bool]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import exc, func, select, tuple_
 
 from embeddings.terms import bundled_background
 from service import explain
-from service.errors import Gone, NotFound, StoreUnavailable
+from service.errors import StoreUnavailable
 from service.store.cursor import Cursor
-from service.store.tables import articles, clusters, revisions, stories, tombstones, vectors
+from service.store.redirect import current_id, missing
+from service.store.tables import articles, clusters, revisions, stories, vectors
 from service.store.times import local_time
 from service.telling import LEAD_CHARS
 
@@ -114,6 +115,16 @@ def reading(engine: Engine) -> Iterator[Connection]:
         raise StoreUnavailable from error
 
 
+def assignments(connection: Connection) -> dict[str, tuple[str, str]]:
+    """Return cluster and story of every article, by ID."""
+    rows = connection.execute(
+        select(articles.c.id, articles.c.cluster_id, clusters.c.story_id).join(
+            clusters, clusters.c.id == articles.c.cluster_id
+        )
+    )
+    return {row.id: (row.cluster_id, row.story_id) for row in rows}
+
+
 def rfc3339(us: int, offset_minutes: int = 0) -> str:
     """Write UTC microseconds as a time at an offset."""
     return local_time(us, offset_minutes).isoformat()
@@ -156,12 +167,6 @@ def get_article(connection: Connection, article_id: str) -> dict[str, Any]:
     }
 
 
-def missing(connection: Connection, article_id: str) -> NotFound:
-    """Say why there is no such article."""
-    deleted = connection.execute(select(tombstones.c.id).where(tombstones.c.id == article_id)).one_or_none()
-    return NotFound() if deleted is None else Gone()
-
-
 def list_articles(
     connection: Connection, wanted: ArticleFilter, *, limit: int, cursor: str | None = None
 ) -> tuple[list[dict[str, Any]], str | None]:
@@ -171,6 +176,10 @@ def list_articles(
         Refused: The cursor is not one of ours.
     """
     key = (articles.c.published_us, articles.c.seq)
+    if wanted.cluster_id is not None:
+        wanted = replace(wanted, cluster_id=current_id(connection, wanted.cluster_id))
+    if wanted.story_id is not None:
+        wanted = replace(wanted, story_id=current_id(connection, wanted.story_id))
     query = _joined(*_ROW).where(*_conditions(wanted))
     if cursor is not None:
         after = Cursor.decode(cursor)

@@ -331,6 +331,7 @@ def revise(connection: Connection, row: RowMapping, article: Article, fingerprin
     if owner not in {None, row["id"]}:
         values["url_key"] = None  # the address an edit brings may be another article's already
     values["revision"] = row["revision"] + 1
+    values["provisional"] = 1
     if row["relation"] == "exact_copy":
         values["relation"] = "near_copy"
     connection.execute(update(articles).where(articles.c.id == row["id"]).values(**values))

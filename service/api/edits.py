@@ -1,0 +1,116 @@
+"""Editors' words: groups merged and split by people, kept, shown and taken back."""
+
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from service import editing
+from service.answers import EditList, EditRow, History
+from service.api.articles import known_id
+from service.api.desk import Desk, OpenDesk, settled
+from service.api.problems import problems
+from service.api.strict import StrictRoute
+from service.editing import Editor
+from service.schemas import ClusterSplitIn, EditIn, MergeIn, StorySplitIn, UndoIn
+from service.store import edits
+from service.store.edits import Level
+from service.store.read import reading
+
+router = APIRouter(prefix="/v1", tags=["editors"], route_class=StrictRoute)
+
+_BODY = ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type", "unsupported_encoding")
+_REFUSED = (*_BODY, "invalid", "not_found", "gone", "contradiction")
+_BUSY = ("queue_full", "not_ready", "store_unavailable", "storage_full")
+_WORD = problems(*_REFUSED, *_BUSY)
+
+
+@router.post("/clusters/{cluster_id}/merge", response_model=EditRow, responses=_WORD)
+async def merge_clusters(cluster_id: str, word: MergeIn, desk: OpenDesk) -> dict[str, Any]:
+    """Put another cluster into this one, which keeps its ID; no later run parts them."""
+    return await _merge(desk, "cluster", cluster_id, word)
+
+
+@router.post("/clusters/{cluster_id}/split", response_model=EditRow, responses=_WORD)
+async def split_cluster(cluster_id: str, word: ClusterSplitIn, desk: OpenDesk) -> dict[str, Any]:
+    """Split articles, with their copies, off this cluster into one of their own; no later run joins them."""
+    return await _split(desk, "cluster", cluster_id, word.article_ids, word)
+
+
+@router.post("/stories/{story_id}/merge", response_model=EditRow, responses=_WORD)
+async def merge_stories(story_id: str, word: MergeIn, desk: OpenDesk) -> dict[str, Any]:
+    """Put another story into this one, which keeps its ID; no later run parts them."""
+    return await _merge(desk, "story", story_id, word)
+
+
+@router.post("/stories/{story_id}/split", response_model=EditRow, responses=_WORD)
+async def split_story(story_id: str, word: StorySplitIn, desk: OpenDesk) -> dict[str, Any]:
+    """Split clusters off this story into one of their own; no later run joins them."""
+    return await _split(desk, "story", story_id, word.cluster_ids, word)
+
+
+@router.post("/edits/{edit_id}/undo", response_model=EditRow, responses=_WORD)
+async def undo_edit(edit_id: str, word: UndoIn, desk: OpenDesk) -> dict[str, Any]:
+    """Take an editor's word back: groups go back as far as later changes allow, and later runs decide freely."""
+    known_id(edit_id)
+    return await settled(
+        desk.edit(lambda connection, now: editing.undo(connection, edit_id, Editor(word.actor, "", now)))
+    )
+
+
+@router.get("/edits", response_model=EditList, responses=problems("invalid", "store_unavailable"))
+def list_edits(
+    desk: OpenDesk, limit: Annotated[int, Query(ge=1, le=500, description="Most words to answer.")] = 50
+) -> dict[str, Any]:
+    """List what editors said, the latest first."""
+    with reading(desk.reader) as connection:
+        return {"items": edits.list_edits(connection, limit)}
+
+
+@router.get(
+    "/clusters/{cluster_id}/history",
+    response_model=History,
+    responses=problems("not_found", "store_unavailable"),
+)
+def cluster_history(cluster_id: str, desk: OpenDesk) -> dict[str, Any]:
+    """Tell what nightly runs and editors did to a cluster, oldest first; also of one that was merged or deleted."""
+    return _history(desk, "cluster", cluster_id)
+
+
+@router.get(
+    "/stories/{story_id}/history",
+    response_model=History,
+    responses=problems("not_found", "store_unavailable"),
+)
+def story_history(story_id: str, desk: OpenDesk) -> dict[str, Any]:
+    """Tell what nightly runs and editors did to a story, oldest first; also of one that was merged or deleted."""
+    return _history(desk, "story", story_id)
+
+
+async def _merge(desk: Desk, level: Level, group_id: str, word: MergeIn) -> dict[str, Any]:
+    known_id(group_id)
+    return await settled(
+        desk.edit(
+            lambda connection, now: editing.merge(
+                connection, level, group_id, word.other_id, Editor(word.actor, word.note, now)
+            )
+        )
+    )
+
+
+async def _split(
+    desk: Desk, level: Level, group_id: str, leaving: Sequence[str], word: EditIn
+) -> dict[str, Any]:
+    known_id(group_id)
+    return await settled(
+        desk.edit(
+            lambda connection, now: editing.split(
+                connection, level, group_id, leaving, Editor(word.actor, word.note, now)
+            )
+        )
+    )
+
+
+def _history(desk: Desk, level: Level, group_id: str) -> dict[str, Any]:
+    with reading(desk.reader) as connection:
+        return edits.history_of(connection, level, known_id(group_id))

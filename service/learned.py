@@ -1,0 +1,60 @@
+"""Everything learned, loaded: the encoder, the background and the pair models that settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from embeddings.encoder import BUNDLED, ModelError, SentenceEncoder
+from embeddings.pair_model import PairModel
+from embeddings.terms import Background
+from embeddings.text import TEXT_VERSION
+from embeddings.wordtable import WordTable
+from service.ingest import Models
+from service.store import write
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+
+class ModelMismatchError(RuntimeError):
+    """The store was made with another model; its vectors cannot be compared with this one's."""
+
+
+def load_models(model: str, pair_model: str = "bundled") -> Models:
+    """Load the encoder named `model`, the bundled background, and the pair models of `pair_model`.
+
+    Raises:
+        ModelError: one of them cannot be loaded.
+    """
+    folder = BUNDLED if pair_model == "bundled" else Path(pair_model)
+    try:
+        event, story = (PairModel.load(folder / name) for name in ("event.json", "story.json"))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"The pair models in {folder} cannot be loaded: {error}") from error
+    encoder = WordTable() if model == "bundled" else SentenceEncoder(model)
+    return Models(encoder, Background.load(BUNDLED / "background.safetensors"), event, story)
+
+
+def check_model(engine: Engine, models: Models) -> None:
+    """Note in a new store which encoder made its vectors.
+
+    Raises:
+        ModelMismatchError: the store was made with another one.
+    """
+    expected = {
+        "encoder": models.encoder.name,
+        "dimension": str(models.encoder.dimension),
+        "text_version": str(TEXT_VERSION),
+    }
+    with engine.begin() as connection:
+        stored = write.get_meta(connection)
+        known = {key: stored[key] for key in expected if key in stored}
+        if not known:
+            write.set_meta(connection, expected)
+        elif known != expected:
+            raise ModelMismatchError(
+                f"This store holds vectors of {known.get('encoder')} (text version {known.get('text_version')}), "
+                f"but the service would use {expected['encoder']} (text version {TEXT_VERSION}). Set BENANG_MODEL to "
+                "the model the store was made with, or use another data folder."
+            )
