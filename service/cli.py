@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import os
 import sys
@@ -31,6 +32,7 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", "-d", help="Folder that holds the store.  [default: data]", show_default=False),
 ]
+MAX_WINDOW_DAYS = 36_500
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -46,6 +48,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(help="Port to listen on; 0 picks a free one.  [default: 8080]")
     ] = None,
+    recluster_at: Annotated[
+        str | None, typer.Option(help="Local time of the nightly run, such as 02:00.  [default: none]")
+    ] = None,
 ) -> None:
     """Run the service: POST articles to /v1/articles, read stories from /v1/stories.
 
@@ -55,7 +60,7 @@ def serve(
 
     expected: tuple[type[Exception], ...] = (CannotListenError, *_store_errors())
     try:
-        run_server(_settings(data=data, host=host, port=port))
+        run_server(_settings(data=data, host=host, port=port, recluster_at=recluster_at))
     except expected as error:
         _fail(str(error))
 
@@ -106,6 +111,159 @@ def ingest(
         console.show_load(result)
     if result.tally.statuses["rejected"]:
         raise typer.Exit(1)
+
+
+@app.command()
+def recluster(
+    data: Data = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help="How far to look back over what was received: 30d, 12h.  [default: 14d]", show_default=False
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes that compare; 0 takes one a core.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Group the articles of the window anew, as a nightly run does: better groups under the IDs people hold.
+
+    Works alone on the data folder, or through a running service that owns it. All changes become true at once, at the
+    end; stopped before, it has changed nothing.
+    """
+    _one_thread_a_library()
+    from service.nightly import EmptyWindowError  # noqa: PLC0415
+    from service.reclustering import recluster_alone, recluster_through  # noqa: PLC0415  loads the model libraries
+    from service.server import running_service  # noqa: PLC0415
+    from service.shift import NightError  # noqa: PLC0415
+
+    expected: tuple[type[Exception], ...] = (EmptyWindowError, NightError, *_store_errors())
+    settings = _settings(data=data)
+    days = None if window is None else _days(window)
+    try:
+        address = running_service(settings.data)
+        with console.night_bar(quiet=as_json) as on_progress:
+            night = (
+                recluster_alone(
+                    settings,
+                    window_days=days or settings.recluster_window_days,
+                    dry_run=dry_run,
+                    jobs=jobs,
+                    on_progress=on_progress,
+                )
+                if address is None
+                else recluster_through(address, window_days=days, dry_run=dry_run, on_progress=on_progress)
+            )
+    except expected as error:
+        _fail(str(error))
+    if as_json:
+        _print_json(night)
+    else:
+        console.show_night(night)
+
+
+def _days(window: str) -> float:
+    number, unit = (window[:-1], window[-1]) if window[-1:] in {"d", "h"} else (window, "d")
+    try:
+        days = float(number) / (24 if unit == "h" else 1)
+    except ValueError:
+        days = 0.0
+    if not 0 < days < MAX_WINDOW_DAYS:
+        _fail(f"--window {window} is no length of time. Write days or hours: 30d, 12h.")
+    return days
+
+
+Actor = Annotated[str, typer.Option(help="Who says so.  [default: the name you are logged in with]")]
+Note = Annotated[str, typer.Option(help="Why, for those who come after.")]
+
+
+@app.command()
+def merge(
+    group: Annotated[str, typer.Argument(help="The cluster (clu_…) or story (sto_…) that keeps its ID.")],
+    other: Annotated[str, typer.Argument(help="The one that goes into it; its ID leads there from now on.")],
+    data: Data = None,
+    actor: Actor = "",
+    note: Note = "",
+    as_json: Json = False,
+) -> None:
+    """Say that two clusters, or two stories, are one; no later run parts them.  `undo` takes it back."""
+    _edit(data, group, "merge", {"other_id": other, "actor": actor or _login(), "note": note}, as_json)
+
+
+@app.command()
+def split(
+    group: Annotated[str, typer.Argument(help="A cluster (clu_…) or story (sto_…).")],
+    leaving: Annotated[
+        list[str], typer.Argument(help="What leaves it: articles (art_…) of a cluster, clusters of a story.")
+    ],
+    data: Data = None,
+    actor: Actor = "",
+    note: Note = "",
+    as_json: Json = False,
+) -> None:
+    """Say that some of a cluster's articles, or of a story's clusters, are another one; no later run joins them."""
+    name = "article_ids" if group.startswith("clu_") else "cluster_ids"
+    _edit(data, group, "split", {name: leaving, "actor": actor or _login(), "note": note}, as_json)
+
+
+@app.command()
+def undo(
+    edit: Annotated[str, typer.Argument(help="The ID that `merge` or `split` answered (edt_…).")],
+    data: Data = None,
+    actor: Actor = "",
+    as_json: Json = False,
+) -> None:
+    """Take an editor's word back: groups go back as far as later changes allow."""
+    _edit(data, edit, "undo", {"actor": actor or _login()}, as_json)
+
+
+@app.command()
+def history(
+    group: Annotated[str, typer.Argument(help="A cluster (clu_…) or story (sto_…), also a merged one.")],
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Tell what nightly runs and editors did to a cluster or story."""
+    from service.errors import NotFound  # noqa: PLC0415
+    from service.store import edits  # noqa: PLC0415
+
+    with _reading(_settings(data=data)) as connection:
+        try:
+            told = edits.history_of(connection, "cluster" if group.startswith("clu_") else "story", group)
+        except NotFound:
+            _fail(f"There is no group {group}. `benang stories` lists the stories there are.")
+    if as_json:
+        _print_json(told)
+    else:
+        console.show_history(told)
+
+
+def _edit(data: Path | None, group: str, action: str, word: dict[str, Any], as_json: bool) -> None:
+    from service.editorial import EditRefusedError, say_alone, say_through  # noqa: PLC0415  loads the model libraries
+    from service.server import running_service  # noqa: PLC0415
+
+    expected: tuple[type[Exception], ...] = (EditRefusedError, *_store_errors())
+    settings = _settings(data=data)
+    try:
+        address = running_service(settings.data)
+        said = (
+            say_alone(settings, group, action, word)
+            if address is None
+            else say_through(address, group, action, word)
+        )
+    except expected as error:
+        _fail(str(error))
+    if as_json:
+        _print_json(said)
+    else:
+        console.show_edit(said)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unnamed"
 
 
 @app.command()

@@ -32,8 +32,10 @@ if TYPE_CHECKING:
     from service.intake import Record
     from service.loading import Load
     from service.metrics import Score
+    from service.shift import Progress as Far
 
 MAX_REJECTED_SHOWN = 10
+MAX_CHANGES_SHOWN = 5
 SHOWN_NEW = 5
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
@@ -66,6 +68,17 @@ def bar(message: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[
     with Progress(*columns, console=_err, disable=quiet) as progress:
         task = progress.add_task(message, total=total)
         yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def night_bar(*, quiet: bool = False) -> Iterator[Callable[[Far], None]]:
+    """Show how far a night is; yields the function that hears of it."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
+    with Progress(
+        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=_err, disable=quiet
+    ) as progress:
+        task = progress.add_task("starting", total=1.0)
+        yield lambda far: progress.update(task, completed=far.fraction, description=far.stage)
 
 
 class FilesBar:
@@ -136,6 +149,71 @@ def show_load(load: Load) -> None:
     more = load.tally.statuses["rejected"] - MAX_REJECTED_SHOWN
     if more > 0:
         _err.print(f"… and {more:,} more refused; --rejected FILE keeps them.")
+
+
+_CHANGES = (
+    ("clusters_merged", "clusters merged into another"),
+    ("clusters_split", "clusters split off"),
+    ("articles_moved", "articles moved, copies among them"),
+    ("clusters_moved", "clusters moved to another story"),
+    ("stories_merged", "stories merged into another"),
+    ("stories_split", "stories split off"),
+)
+
+
+def show_night(night: dict[str, Any]) -> None:
+    """Show what a night changed, or would change: counts, and the first of each kind."""
+    diff = night["diff"]
+    title = "Nothing was changed; this is what a run would do" if night["dry_run"] else "The night is done"
+    _out.print(f"{title}  ·  {night['id']}")
+    table = Table(show_header=False)
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row(f"{diff['articles']:,}", "articles looked at")
+    table.add_row(f"{diff['articles_unchanged']:,}", "of them stay where they are")
+    for name, said in _CHANGES:
+        if diff["counts"][name]:
+            table.add_row(f"{diff['counts'][name]:,}", said)
+    table.add_row(f"{diff['clusters']:,}", "clusters")
+    table.add_row(f"{diff['stories']:,}", "stories")
+    _out.print(table)
+    for name, said in _CHANGES:
+        found = diff[name]
+        if found:
+            _out.print(Text(said, style="cyan"))
+        for one in found[:MAX_CHANGES_SHOWN]:
+            line = "  ".join(f"{key.replace('_', ' ')} {value}" for key, value in one.items() if key != "id")
+            _out.print(f"  {one['id']}  {line}", style="dim")
+        if len(found) > MAX_CHANGES_SHOWN:
+            _out.print(
+                f"  … and {diff['counts'][name] - MAX_CHANGES_SHOWN:,} more; --json shows them.", style="dim"
+            )
+
+
+def show_edit(word: dict[str, Any]) -> None:
+    """Show an editor's word that was taken, or taken back."""
+    if word["undone_at"] is not None:
+        _out.print(f"Undone: the {word['kind']} of {word['group_id']} and {word['other_id']}.")
+    elif word["kind"] == "merge":
+        _out.print(f"{word['other_id']} is part of {word['group_id']} now, and its ID leads there.")
+    else:
+        _out.print(f"{word['other_id']} was split off {word['group_id']}.")
+    _out.print(f"`benang undo {word['id']}` takes it back." if word["undone_at"] is None else "", style="dim")
+
+
+def show_history(told: dict[str, Any]) -> None:
+    """Show what became of a group, one change a line."""
+    if told["current_id"] != told["id"]:
+        _out.print(f"{told['id']} was merged: it is {told['current_id']} now.")
+    if not told["items"]:
+        _out.print("No nightly run and no editor has touched it.")
+    for one in told["items"]:
+        names = [one[name] for name in ("article_id", "cluster_id", "story_id", "other_id") if one[name]]
+        line = Text(f"{one['at'][:19]}  ", style="dim") + Text(f"{one['kind']:16}", style="cyan")
+        line += Text("  " + "  ".join(names))
+        if one["edit"] is not None:
+            line += Text("  by ") + plain(one["edit"]["actor"]) + Text("  ") + plain(one["edit"]["note"])
+        _out.print(line)
 
 
 def show_stories(items: Sequence[dict[str, Any]]) -> None:

@@ -13,6 +13,7 @@ import uvicorn
 
 from service.app import create_app
 from service.desk import Desk
+from service.schedule import Schedule
 from service.store.engine import FolderInUseError, own_folder
 from service.telemetry import Metrics, set_up_logging
 
@@ -43,7 +44,7 @@ def run_server(settings: Settings) -> None:
     set_up_logging()
     metrics = Metrics()
     listener = _listen(settings.host, settings.port)
-    with listener, Desk.open(settings, metrics) as desk:
+    with listener, Desk.open(settings, metrics) as desk, _nights(settings, desk):
         config = uvicorn.Config(
             create_app(settings, desk),
             log_config=None,
@@ -55,6 +56,19 @@ def run_server(settings: Settings) -> None:
         host, port = listener.getsockname()[:2]
         with _announced(settings.data, f"http://{_in_url(host)}:{port}"):
             _Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _nights(settings: Settings, desk: Desk) -> Iterator[None]:
+    """Run a night every day at the time set, while the service runs."""
+    if not settings.recluster_at:
+        yield
+        return
+    schedule = Schedule(settings.recluster_at, desk.recluster)
+    try:
+        yield
+    finally:
+        schedule.close()
 
 
 def check_address(settings: Settings) -> None:

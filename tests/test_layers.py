@@ -27,8 +27,8 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.regroup", "service.nightly", "service.parallel", "service.shift", "service.editing", "service.rebuild", "service.similar", "service.check")),
     ("the desk", ("service.desk",)),
     ("HTTP", ("service.inflate", "service.api", "service.guard")),
-    ("wiring", ("service.app", "service.server")),
-    ("files", ("service.intake", "service.reading", "service.feed", "service.evaluate", "service.fit")),
+    ("wiring", ("service.app", "service.schedule", "service.server")),
+    ("files", ("service.intake", "service.reclustering", "service.editorial", "service.reading", "service.feed", "service.evaluate", "service.fit")),
     ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
 DECISIONS = {
@@ -69,6 +69,8 @@ TYPE_ONLY: dict[str, set[str]] = {
         "service.check",
         "service.learned",
         "service.editing",
+        "service.reclustering",
+        "service.editorial",
         "service.nightly",
     },
     "starlette": {"service.app", "service.guard"},

@@ -1,0 +1,134 @@
+"""A night asked for in the terminal: alone on the data folder, or through the service that owns it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from ulid import ULID
+
+from service.learned import check_model, load_models
+from service.model import ID_PREFIXES
+from service.nightly import Night
+from service.shift import NightError, Progress, Shift, progress_of
+from service.store import nights
+from service.store.apply import apply_plan
+from service.store.engine import checkpoint, migrate, own_folder, writer_engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Engine
+
+    from service.settings import Settings
+
+POLL_S = 0.5
+TIMEOUT_S = 60.0
+
+
+def recluster_alone(
+    settings: Settings,
+    *,
+    window_days: float,
+    dry_run: bool,
+    jobs: int,
+    on_progress: Callable[[Progress], None],
+) -> dict[str, Any]:
+    """Own the data folder, run a night over it and return the run as the API shows it.
+
+    Raises:
+        FolderInUseError: another process owns the folder.
+        ModelMismatchError: the store was made with another model.
+        EmptyWindowError: there is nothing to look at.
+        NightError: the night failed, and changed nothing.
+    """
+    with ExitStack() as closing:
+        closing.enter_context(own_folder(settings.data))
+        engine = writer_engine(settings.data)
+        closing.callback(engine.dispose)
+        migrate(engine)
+        check_model(engine, load_models(settings.model, settings.pair_model))
+        run_id = ID_PREFIXES["run"] + str(ULID())
+        with engine.begin() as connection:
+            nights.give_up_lost(connection, _now_us())
+            nights.begin(connection, run_id, window_days=window_days, dry_run=dry_run, now_us=_now_us())
+        try:
+            _run(engine, settings, run_id, window_days, dry_run, jobs, on_progress)
+        except BaseException as error:
+            with engine.begin() as connection:
+                nights.finish(connection, run_id, now_us=_now_us(), error=str(error) or type(error).__name__)
+            raise
+        with engine.connect() as connection:
+            found = nights.get_night(connection, run_id)
+        checkpoint(engine)
+        return found
+
+
+def _run(
+    engine: Engine,
+    settings: Settings,
+    run_id: str,
+    window_days: float,
+    dry_run: bool,
+    jobs: int,
+    on_progress: Callable[[Progress], None],
+) -> None:
+    night = Night(_now_us(), window_days, settings.window_days, settings.story_horizon_days)
+    shift = Shift(settings, night, jobs)
+    try:
+        proposal = shift.wait(on_progress)
+    finally:
+        shift.end()
+    on_progress(progress_of("writing", 0, 1))
+    now = _now_us()
+    with engine.begin() as connection:
+        diff = (
+            proposal.plan.diff()
+            if dry_run
+            else apply_plan(
+                connection, proposal.plan, since=proposal.last_change, now_us=now, cause=run_id
+            ).diff()
+        )
+        nights.finish(connection, run_id, now_us=now, diff=diff)
+    on_progress(progress_of("writing", 1, 1))
+
+
+def recluster_through(
+    url: str, *, window_days: float | None, dry_run: bool, on_progress: Callable[[Progress], None]
+) -> dict[str, Any]:
+    """Start a night in a running service and wait for its end.
+
+    Raises:
+        NightError: the service refuses it, stops answering, or the night failed.
+    """
+    try:
+        with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+            body = {"dry_run": dry_run, **({} if window_days is None else {"window_days": window_days})}
+            night = _answer(client.post("/v1/reclusterings", json=body))
+            while night["status"] == "running":
+                if night["stage"] is not None:
+                    on_progress(Progress(night["stage"], night["fraction"]))
+                time.sleep(POLL_S)
+                night = _answer(client.get(f"/v1/reclusterings/{night['id']}"))
+    except httpx.TransportError as error:
+        raise NightError(
+            "The service stopped answering. A run that had begun goes on if the service does: "
+            "GET /v1/reclusterings tells."
+        ) from error
+    if night["status"] == "failed":
+        raise NightError(night["error"])
+    return night
+
+
+def _answer(response: httpx.Response) -> dict[str, Any]:
+    if response.is_error:
+        problem = response.json()
+        raise NightError(f"{problem['title']}. {problem['detail']}")
+    answer: dict[str, Any] = response.json()
+    return answer
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
