@@ -33,6 +33,12 @@ class ArticleVectors:
     codes: npt.NDArray[np.int8]
     terms: FieldVectors
 
+    @classmethod
+    def none(cls, dimension: int) -> ArticleVectors:
+        """Return the vectors of an article of which nothing is known."""
+        empty = FieldVectors(np.zeros(0, np.int32), np.zeros(0, np.float16), (0,) * len(FIELDS))
+        return cls(np.zeros(dimension, np.int8), empty)
+
     def to_bytes(self) -> bytes:
         """Return the stored form: lengths, codes, then identities (int32) and weights (float16) of all fields."""
         return b"".join(

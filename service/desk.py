@@ -27,9 +27,9 @@ from service.extract import PagePool
 from service.ingest import Cuts, Prepared, batches, ingest, prepare_vectors
 from service.learned import check_model, load_models
 from service.model import ID_PREFIXES
-from service.nightly import STAGES, EmptyWindowError, Night
+from service.nightly import STAGES, EmptyWindowError
 from service.rebuild import rebuild
-from service.shift import NightError, Progress, Shift, progress_of
+from service.shift import NightError, Progress, Shift, night_of, progress_of
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import nights, remove, write
 from service.store.apply import apply_plan
@@ -467,7 +467,7 @@ class Desk:
         """Wait for the process of a night and carry out what it proposes; runs on a thread of its own."""
         error: str | None = None
         try:
-            night = Night(_now_us(), window_days, self.settings.window_days, self.settings.story_horizon_days)
+            night = night_of(self.settings, window_days, _now_us())
             self._shift = Shift(self.settings, night, jobs)
             proposal = self._shift.wait(lambda progress: self._show(run_id, progress))
             self._show(run_id, progress_of("writing", 0, 1))

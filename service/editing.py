@@ -254,7 +254,7 @@ def _said(connection: Connection, word: dict[str, Any], plan: Plan, editor: Edit
 
 
 def _apply(connection: Connection, plan: Plan, now_us: int, cause: str) -> Applied:
-    since, _ = snapshot.last_seen(connection)
+    since = snapshot.last_seen(connection)
     return apply_plan(connection, plan, since=since, now_us=now_us, cause=cause)
 
 

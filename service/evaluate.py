@@ -12,9 +12,12 @@ from service import metrics
 from service.desk import Desk
 from service.feed import feed
 from service.intake import Record
-from service.nightly import Night, propose
+from service.nightly import propose
+from service.parallel import Local
 from service.reading import Rejected
+from service.shift import night_of
 from service.store.read import assignments, reading
+from service.stored_vectors import StoreVectors
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -136,14 +139,10 @@ def replay(
 
 def after_a_night(desk: Desk) -> dict[str, tuple[str, str]]:
     """Run a night over all that was received, here, and return cluster and story of every article."""
-    settings = desk.settings
-    night = Night(
-        time.time_ns() // 1000,
-        settings.recluster_window_days,
-        settings.window_days,
-        settings.story_horizon_days,
-    )
-    desk.carry_out(propose(desk.reader, desk.models, desk.cuts, night), "run_evaluation").result()
+    night = night_of(desk.settings, desk.settings.recluster_window_days, time.time_ns() // 1000)
+    hands = Local(desk.models, StoreVectors(desk.reader, desk.models), night.horizons)
+    proposal = propose(desk.reader, hands, desk.cuts, night, model=desk.models.name)
+    desk.carry_out(proposal, "run_evaluation").result()
     with reading(desk.reader) as connection:
         return assignments(connection)
 

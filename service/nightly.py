@@ -8,41 +8,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ulid import ULID
 
-from embeddings.similarity import FEATURES
-from embeddings.vectors import ArticleVectors
 from service.bonds import bonds_of
-from service.ingest import flags_of, outlet_id, prepare_vectors
+from service.ingest import flags_of, outlet_id
 from service.model import ID_PREFIXES, Reason
-from service.plan import Plan, Standing, make_plan
-from service.recluster import event_linkage, story_linkage
-from service.regroup import (
-    BATCH,
-    Past,
-    compared_articles,
-    compared_clusters,
-    first_of_each,
-    group_articles,
-    group_clusters,
-    one_by_one,
-)
+from service.plan import Plan, Standing, leaving, make_plan
+from service.recluster import Bonds, event_linkage, story_linkage
+from service.regroup import Past, regroup, ties, together
+from service.stage import BATCH, Horizons, Members
 from service.store import snapshot
-from service.store.write import find_article, outcome_of
-from service.window import Entry, Window
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
     from sqlalchemy import Connection, Engine
 
-    from embeddings.similarity import Floats
-    from service.ingest import Cuts, Models
-    from service.regroup import Compared, Labels, Pairs, Run, Search
+    from service.ingest import Cuts
+    from service.recluster import Labels
+    from service.stage import Hands, Numbers, Pairs, Searching
 
     Progress = Callable[[str, int, int], None]
 
 STAGES = ("reading", "comparing", "grouping", "telling", "writing")
-CHUNK = 2000
+SHOWN_EVERY = 5000
 US_A_DAY = 86_400_000_000
 
 
@@ -56,8 +44,7 @@ class Night:
 
     now_us: int
     window_days: float
-    event_horizon_days: float
-    story_horizon_days: float
+    horizons: Horizons
 
     @property
     def from_us(self) -> int:
@@ -67,65 +54,76 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan, and the state of the store it was made from: the latest change and how many edits were made or undone."""
+    """A plan, and the number of the latest change that the store held when it was made."""
 
     plan: Plan
     last_change: int
-    edits_seen: int
 
 
 @dataclass(frozen=True, slots=True)
-class _View:
-    """One view of the store as a window, its rows in order of time, and how things stand."""
+class View:
+    """One view of the store: its originals in order of time, how they stand, and the editors' words about them."""
 
-    window: Window
+    members: Members
     standing: Standing
     settled: npt.NDArray[np.bool_]
     words: list[snapshot.Edit]
     originals: dict[str, str]
+    last_change: int
 
 
 def propose(
     engine: Engine,
-    models: Models,
+    hands: Hands,
     cuts: Cuts,
     night: Night,
     *,
-    run: Run = one_by_one,
+    model: str,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> Proposal:
     """Group every article of the window anew, and every cluster, and return what would have to change.
 
     The same articles give the same groups in whatever order they came; only copies are told apart as they came.
+    `model` names what decides, for the record.
 
     Raises:
         EmptyWindowError: there is nothing to look at.
     """
     with engine.connect() as connection:
-        seen = snapshot.last_seen(connection)
-        view = _read(connection, models, night, progress)
-    window, standing = view.window, view.standing
-    rows = np.flatnonzero(standing.free).astype(np.intp)
-    counted = _counting(run, progress, "comparing")
-    bonds = bonds_of(view.words, "cluster", _rows_of(view, np.arange(len(standing.ids))))
-    past = Past(standing.clusters, view.settled)
-    clusters = group_articles(window, models, cuts, rows, past, bonds, counted)
-    heads = first_of_each(rows, clusters)
-    for row in heads.tolist():
-        window.heads.add_terms(row)
-    window.heads.add_dense(heads.tolist())
-    past = Past(standing.story_of[standing.clusters], _unchanged(standing, view.settled, clusters))
-    bonds = bonds_of(view.words, "story", _rows_of(view, clusters))
-    counted = _counting(run, progress, "telling")
-    stories = group_clusters(window, models, cuts, heads, past, bonds, counted)[clusters]
-    plan = make_plan(standing, clusters, stories, lambda kind: ID_PREFIXES[kind] + str(ULID()))
-    return Proposal(_with_reasons(plan, window, models, cuts, clusters, stories), *seen)
+        view = read_view(connection, night, progress)
+    clusters, why = _articles(view, hands, cuts, progress)
+    stories, why_story = _clusters(view, hands, cuts, clusters, progress)
+    plan = make_plan(view.standing, clusters, stories, lambda kind: ID_PREFIXES[kind] + str(ULID()))
+    alone = Reason("regrouped", 0.0, event_linkage(cuts.event).cut, None, None, {}, model)
+    saga = replace(alone, threshold=story_linkage(cuts.story).cut)
+    return Proposal(
+        replace(
+            plan,
+            moved=tuple(
+                replace(one, reason=_reason(alone, why.get(one.head), one.old)) for one in plan.moved
+            ),
+            opened=tuple(
+                replace(one, reason=_reason(saga, why_story.get(one.head), None)) for one in plan.opened
+            ),
+            clusters_moved=tuple(
+                replace(one, reason=_reason(saga, why_story.get(one.head), one.old))
+                for one in plan.clusters_moved
+            ),
+        ),
+        view.last_change,
+    )
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
 
 
-def _read(connection: Connection, models: Models, night: Night, progress: Progress) -> _View:
+def read_view(connection: Connection, night: Night, progress: Progress) -> View:
+    """Read what a night looks at.
+
+    Raises:
+        EmptyWindowError: there is nothing to look at.
+    """
+    last_change = snapshot.last_seen(connection)
     total = snapshot.count_originals(connection, night.from_us)
     if not total:
         raise EmptyWindowError(
@@ -133,71 +131,40 @@ def _read(connection: Connection, models: Models, night: Night, progress: Progre
             "nothing to cluster anew. A longer window looks further back."
         )
     found: list[snapshot.Original] = []
-    for original in snapshot.read_originals(connection, night.from_us, night.story_horizon_days):
+    for original in snapshot.read_originals(connection, night.from_us, night.horizons.story_days):
         found.append(original)
-        if len(found) % CHUNK == 0:
+        if len(found) % SHOWN_EVERY == 0:
             progress("reading", min(len(found), total), total)
     # In order of time, and of text where times are equal: the order of arrival must not matter.
     found.sort(key=lambda one: (one.event_us, one.fingerprint, one.id))
     copies = list(snapshot.read_copies(connection, night.from_us))
     words = snapshot.read_edits(connection)
     named = sorted({one for word in words for one in (*word.these, *word.those)})
-    view = _View(
-        _shelved(connection, models, night, found),
+    view = View(
+        _members(found),
         _standing(connection, found, copies),
         np.array([one.settled for one in found]),
         words,
         snapshot.originals_of(connection, named),
+        last_change,
     )
     progress("reading", total, total)
     return view
 
 
-def _shelved(
-    connection: Connection, models: Models, night: Night, found: Sequence[snapshot.Original]
-) -> Window:
-    """Return a window of the originals by row; those that only stand for their cluster are in its head index."""
-    window = Window(
-        models.encoder.dimension,
-        window_days=night.event_horizon_days,
-        story_horizon_days=night.story_horizon_days,
-        rarity=models.background.rarity,
+def _members(found: list[snapshot.Original]) -> Members:
+    outlets = {source: outlet_id(source) for source in {one.source for one in found}}
+    return Members(
+        np.array([one.seq for one in found], dtype=np.int64),
+        [one.id for one in found],
+        np.array([one.event_us for one in found], dtype=np.int64),
+        np.array([outlets[one.source] for one in found], dtype=np.int64),
+        np.array([flags_of(one.labels) for one in found], dtype=np.int64),
     )
-    for start in range(0, len(found), CHUNK):
-        part = found[start : start + CHUNK]
-        rows = window.shelve(
-            [
-                Entry(
-                    one.id,
-                    _vectors(connection, models, one),
-                    one.event_us,
-                    outlet_id(one.source),
-                    flags_of(one.labels),
-                )
-                for one in part
-            ]
-        )
-        free = [row for row, one in zip(rows, part, strict=True) if one.is_free]
-        heads = [row for row, one in zip(rows, part, strict=True) if not one.is_free]
-        for row in free:
-            window.articles.add_terms(row)
-        window.articles.add_dense(free)
-        for row in heads:
-            window.heads.add_terms(row)
-        window.heads.add_dense(heads)
-    return window
-
-
-def _vectors(connection: Connection, models: Models, one: snapshot.Original) -> ArticleVectors:
-    if one.intact:
-        return ArticleVectors.from_bytes(one.blob, models.encoder.dimension)
-    row = find_article(connection, one.id)
-    assert row is not None
-    return prepare_vectors(models, [outcome_of(row).article])[0].vectors
 
 
 def _standing(
-    connection: Connection, found: Sequence[snapshot.Original], copies: Sequence[tuple[int, str]]
+    connection: Connection, found: list[snapshot.Original], copies: list[tuple[int, str]]
 ) -> Standing:
     cluster_seqs = [one.cluster_seq for one in found]
     groups, sagas = snapshot.read_groups(connection, set(cluster_seqs))
@@ -207,14 +174,13 @@ def _standing(
     weights = np.ones(len(found), dtype=np.int64)
     for _, original in copies:
         weights[row_of[original]] += 1
-    free = np.array([one.is_free for one in found])
     return Standing(
         ids=[one.id for one in found],
         seqs=np.array([one.seq for one in found], dtype=np.int64),
         copy_seqs=np.array([seq for seq, _ in copies], dtype=np.int64),
         weights=weights,
         clusters=np.array([number[seq] for seq in cluster_seqs], dtype=np.int64),
-        free=free,
+        free=np.array([one.is_free for one in found]),
         opens=np.array([one.opens_cluster for one in found]),
         cluster_ids=[group.id for group in groups],
         story_of=np.array([saga_number[group.story_seq] for group in groups], dtype=np.int64),
@@ -222,10 +188,72 @@ def _standing(
     )
 
 
-# --- what the groups mean ---------------------------------------------------------------------------------------------
+# --- the two stages ---------------------------------------------------------------------------------------------------
 
 
-def _rows_of(view: _View, head_of: Labels) -> dict[str, int]:
+def _articles(
+    view: View, hands: Hands, cuts: Cuts, progress: Progress
+) -> tuple[Labels, Mapping[str, _Spoken]]:
+    """Return for each row the first row of its cluster, and who speaks for the articles that move."""
+    standing = view.standing
+    count = len(standing.ids)
+    rows = np.flatnonzero(standing.free)
+    past = Past(standing.clusters, view.settled)
+    bonds = bonds_of(view.words, "cluster", _rows_of(view, np.arange(count)))
+    with hands.open("cluster", _some(view.members, rows)) as searching:
+        found = together(_searched(searching, np.arange(len(rows)), "comparing", progress))
+        progress("grouping", 0, 1)
+        pairs = rows[found[0]], rows[found[1]], found[2]
+        clusters = regroup(count, pairs, past, event_linkage(cuts.event), bonds)
+        moved = np.flatnonzero(np.isin(rows, leaving(standing, clusters)))
+        return clusters, _spoken(searching, view, rows, moved, clusters)
+
+
+def _clusters(
+    view: View, hands: Hands, cuts: Cuts, clusters: Labels, progress: Progress
+) -> tuple[Labels, Mapping[str, _Spoken]]:
+    """Return for each row the first row of its story, and who speaks for the clusters that may move.
+
+    Heads of clusters that articles may leave look for others. Of the rest, which only answer, those of one story stay
+    together.
+    """
+    standing = view.standing
+    count = len(standing.ids)
+    heads = np.unique(clusters)
+    free = standing.free[heads]
+    groups = standing.story_of[standing.clusters]
+    past = Past(groups, _unchanged(standing, view.settled, clusters))
+    said = bonds_of(view.words, "story", _rows_of(view, clusters))
+    held = ties(heads[~free], groups)
+    bonds = Bonds(
+        (np.concatenate([said.tied[0], held[0]]), np.concatenate([said.tied[1], held[1]])), said.barred
+    )
+    with hands.open("story", _some(view.members, heads)) as searching:
+        found = together(_searched(searching, np.flatnonzero(free), "telling", progress))
+        pairs = heads[found[0]], heads[found[1]], found[2]
+        stories = regroup(count, pairs, past, story_linkage(cuts.story), bonds)[clusters]
+        changed = np.flatnonzero(free & ~past.settled[heads])
+        return stories, _spoken(searching, view, heads, changed, stories)
+
+
+def _searched(searching: Searching, asked: Numbers, stage: str, progress: Progress) -> Iterator[Pairs]:
+    total = -(-len(asked) // BATCH)
+    for done, found in enumerate(searching.pairs(asked), start=1):
+        yield found
+        progress(stage, min(done, total), total)
+
+
+def _some(members: Members, rows: Numbers) -> Members:
+    return Members(
+        members.seqs[rows],
+        [members.ids[row] for row in rows.tolist()],
+        members.event_us[rows],
+        members.outlets[rows],
+        members.flags[rows],
+    )
+
+
+def _rows_of(view: View, head_of: Labels) -> dict[str, int]:
     """Return for each article that an edit names the row that stands for it: its original's, or its cluster's head."""
     rows = {one: row for row, one in enumerate(view.standing.ids)}
     return {
@@ -246,78 +274,36 @@ def _unchanged(standing: Standing, settled: npt.NDArray[np.bool_], clusters: Lab
     return same & ~astir
 
 
-def _counting(run: Run, progress: Progress, stage: str) -> Run:
-    """Return `run` telling how far it is."""
-
-    def counted(search: Search, batches: Sequence[Sequence[int]]) -> Iterator[Pairs]:
-        for place, found in enumerate(run(search, batches), start=1):
-            yield found
-            progress(stage, place, len(batches))
-
-    return counted
+# --- reasons ----------------------------------------------------------------------------------------------------------
 
 
-def _with_reasons(
-    plan: Plan, window: Window, models: Models, cuts: Cuts, clusters: Labels, stories: Labels
-) -> Plan:
-    """Return the plan with the reason of every move: the nearest member of the group it goes to."""
-    if plan.changes_nothing:
-        return plan
-    row_of = {window.article_id(row): row for row in range(len(window.shelf))}
-    why = _reasons(
-        window,
-        [row_of[move.head] for move in plan.moved],
-        clusters,
-        lambda batch: compared_articles(window, models, batch),
-        _alone(event_linkage(cuts.event).cut, models),
-    )
-    why_story = _reasons(
-        window,
-        [row_of[one.head] for one in plan.clusters_moved] + [row_of[one.head] for one in plan.opened],
-        stories,
-        lambda batch: compared_clusters(window, models, batch),
-        _alone(story_linkage(cuts.story).cut, models),
-    )
+@dataclass(frozen=True, slots=True)
+class _Spoken:
+    """The article that speaks most for a place, how probable it makes it, and by which likenesses."""
+
+    article_id: str
+    probability: float
+    evidence: dict[str, float]
+
+
+def _spoken(
+    searching: Searching, view: View, rows: Numbers, asked: Numbers, groups: Labels
+) -> dict[str, _Spoken]:
+    ids = view.standing.ids
+    return {
+        ids[rows[one.place]]: _Spoken(ids[rows[one.partner]], one.probability, one.evidence)
+        for one in searching.nearest(asked, groups[rows])
+        if one.partner >= 0
+    }
+
+
+def _reason(alone: Reason, spoken: _Spoken | None, old: str | None) -> Reason:
+    if spoken is None:
+        return replace(alone, runner_up=old)
     return replace(
-        plan,
-        moved=tuple(
-            replace(move, reason=replace(why[row_of[move.head]], runner_up=move.old)) for move in plan.moved
-        ),
-        clusters_moved=tuple(
-            replace(move, reason=replace(why_story[row_of[move.head]], runner_up=move.old))
-            for move in plan.clusters_moved
-        ),
-        opened=tuple(replace(one, reason=why_story[row_of[one.head]]) for one in plan.opened),
+        alone,
+        probability=spoken.probability,
+        nearest=spoken.article_id,
+        runner_up=old,
+        evidence=spoken.evidence,
     )
-
-
-def _reasons(
-    window: Window,
-    rows: Sequence[int],
-    groups: Labels,
-    search: Callable[[Sequence[int]], Compared],
-    alone: Reason,
-) -> dict[int, Reason]:
-    found = dict.fromkeys(rows, alone)
-    asked = sorted(rows)
-    for start in range(0, len(asked), BATCH):
-        pairs = search(asked[start : start + BATCH])
-        near = np.flatnonzero(groups[pairs.left] == groups[pairs.right])
-        near = near[np.lexsort((pairs.right[near], -pairs.probability[near], pairs.left[near]))]
-        _, first = np.unique(pairs.left[near], return_index=True)
-        for one in near[first].tolist():
-            found[int(pairs.left[one])] = replace(
-                alone,
-                probability=round(float(pairs.probability[one]), 6),
-                nearest=window.article_id(int(pairs.right[one])),
-                evidence=_named(pairs.features[one]),
-            )
-    return found
-
-
-def _alone(cut: float, models: Models) -> Reason:
-    return Reason("regrouped", 0.0, cut, None, None, {}, models.name)
-
-
-def _named(features: Floats) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in zip(FEATURES, features.tolist(), strict=True)}

@@ -1,4 +1,4 @@
-"""Batches searched in several processes that share what is in memory."""
+"""The hands of one machine: a stage in memory, searched by processes forked off this one, which share it."""
 
 from __future__ import annotations
 
@@ -8,43 +8,66 @@ import os
 import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from service.regroup import one_by_one
+from service.stage import Stage, batches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from service.regroup import Pairs, Run, Search
+    from service.ingest import Models
+    from service.stage import Horizons, Level, Members, Nearest, Numbers, Pairs, Vectors
 
 _PR_SET_PDEATHSIG = 1
-_search: Search | None = None
+_stage: Stage | None = None
+
+
+class Local:
+    """This machine, with `jobs` processes; one process, or a system where forking is not safe: all happens here.
+
+    The process that opens a stage must run no other thread when it is searched.
+    """
+
+    def __init__(self, models: Models, vectors: Vectors, horizons: Horizons, jobs: int = 1) -> None:
+        self._models = models
+        self._vectors = vectors
+        self._horizons = horizons
+        self._jobs = jobs if sys.platform == "linux" else 1
+
+    @contextmanager
+    def open(self, level: Level, members: Members) -> Iterator[_Searching]:
+        """Read the members into memory."""
+        yield _Searching(Stage(level, members, self._vectors, self._models, self._horizons), self._jobs)
+
+
+class _Searching:
+    def __init__(self, stage: Stage, jobs: int) -> None:
+        self._stage = stage
+        self._jobs = jobs
+
+    def pairs(self, asked: Numbers) -> Iterator[Pairs]:
+        """Yield the pairs that the members at these places find, a batch after the other."""
+        global _stage  # noqa: PLW0603  the forked processes find it in their memory
+        if self._jobs == 1:
+            yield from map(self._stage.search, batches(asked))
+            return
+        _stage = self._stage
+        context = multiprocessing.get_context("fork")
+        try:
+            with ProcessPoolExecutor(self._jobs, mp_context=context, initializer=die_with_parent) as pool:
+                yield from pool.map(_search, batches(asked))
+        finally:
+            _stage = None
+
+    def nearest(self, asked: Numbers, groups: Numbers) -> list[Nearest]:
+        """Return the nearest member of its group for each member asked."""
+        return self._stage.nearest(asked, groups)
 
 
 def cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def in_processes(jobs: int) -> Run:
-    """Return how to search batches in `jobs` processes forked off this one, which must run no other thread.
-
-    They share its memory and change none of it. One process, or a system where forking is not safe: all happens here.
-    """
-    if jobs == 1 or sys.platform != "linux":
-        return one_by_one
-
-    def run(search: Search, batches: Sequence[Sequence[int]]) -> Iterator[Pairs]:
-        global _search  # noqa: PLW0603  the forked processes find it in their memory
-        _search = search
-        context = multiprocessing.get_context("fork")
-        try:
-            with ProcessPoolExecutor(jobs, mp_context=context, initializer=die_with_parent) as pool:
-                yield from pool.map(_searched, batches)
-        finally:
-            _search = None
-
-    return run
 
 
 def die_with_parent() -> None:
@@ -53,6 +76,6 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _searched(batch: Sequence[int]) -> Pairs:
-    assert _search is not None
-    return _search(batch)
+def _search(batch: Sequence[int]) -> Pairs:
+    assert _stage is not None
+    return _stage.search(batch)

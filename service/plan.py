@@ -117,6 +117,13 @@ class Standing:
     story_ids: Sequence[str]
 
 
+def leaving(standing: Standing, clusters: Numbers) -> Numbers:
+    """Return the rows whose cluster will have another ID than theirs has now."""
+    heads, new = np.unique(clusters, return_inverse=True)
+    matched = match(standing.clusters, new, standing.weights, len(standing.cluster_ids), len(heads))
+    return np.flatnonzero(matched.keeps[new] != standing.clusters)
+
+
 def make_plan(
     standing: Standing,
     clusters: Numbers,

@@ -11,8 +11,7 @@ from ulid import ULID
 
 from service.learned import check_model, load_models
 from service.model import ID_PREFIXES
-from service.nightly import Night
-from service.shift import NightError, Progress, Shift, progress_of
+from service.shift import NightError, Progress, Shift, night_of, progress_of
 from service.store import nights
 from service.store.apply import apply_plan
 from service.store.engine import checkpoint, migrate, own_folder, writer_engine
@@ -75,7 +74,7 @@ def _run(
     jobs: int,
     on_progress: Callable[[Progress], None],
 ) -> None:
-    night = Night(_now_us(), window_days, settings.window_days, settings.story_horizon_days)
+    night = night_of(settings, window_days, _now_us())
     shift = Shift(settings, night, jobs)
     try:
         proposal = shift.wait(on_progress)

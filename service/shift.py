@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 from embeddings.warm import warm_up
 from service.ingest import Cuts
 from service.learned import load_models
-from service.nightly import STAGES, EmptyWindowError, propose
-from service.parallel import cores, die_with_parent, in_processes
+from service.nightly import STAGES, EmptyWindowError, Night, propose
+from service.parallel import Local, cores, die_with_parent
+from service.stage import Horizons
 from service.store.engine import reader_engine
+from service.stored_vectors import StoreVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from multiprocessing.connection import Connection
 
-    from service.nightly import Night, Proposal
+    from service.nightly import Proposal
     from service.settings import Settings
 
 SHARES = dict(zip(STAGES, (0.1, 0.6, 0.05, 0.2, 0.05), strict=True))
@@ -42,6 +44,11 @@ def progress_of(stage: str, done: int, total: int) -> Progress:
     """Return how far a night is when `done` of `total` parts of a stage are."""
     before = sum(SHARES[one] for one in STAGES[: STAGES.index(stage)])
     return Progress(stage, round(before + SHARES[stage] * done / max(total, 1), 4))
+
+
+def night_of(settings: Settings, window_days: float, now_us: int) -> Night:
+    """Return the night that settings ask for."""
+    return Night(now_us, window_days, Horizons(settings.window_days, settings.story_horizon_days))
 
 
 class Shift:
@@ -107,10 +114,10 @@ def _result(pipe: Connection, settings: Settings, night: Night, jobs: int) -> tu
         gc.disable()  # nothing on this road is cyclic, and what is forked off shares memory only while untouched
         proposal = propose(
             engine,
-            models,
+            Local(models, StoreVectors(engine, models), night.horizons, jobs),
             Cuts(settings.cut, settings.story_cut),
             night,
-            run=in_processes(jobs),
+            model=models.name,
             progress=lambda *far: pipe.send(("progress", far)),
         )
     except EmptyWindowError as error:

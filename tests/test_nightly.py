@@ -35,11 +35,14 @@ from service.gold import read_gold
 from service.ingest import ALONE_LABELS
 from service.learned import load_models
 from service.nightly import EmptyWindowError, Night, propose
+from service.parallel import Local
 from service.prepare import prepare
 from service.schemas import ArticleIn
 from service.settings import Settings
+from service.stage import Horizons
 from service.store.read import assignments
 from service.store.redirect import current_id, resolved
+from service.stored_vectors import StoreVectors
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -174,8 +177,9 @@ def test_the_same_whatever_the_batches(
 
 
 def proposed(desk: Desk) -> Proposal:
-    now = NOW_US + 1
-    return propose(desk.reader, desk.models, desk.cuts, Night(now, 14, 14, 180))
+    night = Night(NOW_US + 1, 14, Horizons(14, 180))
+    hands = Local(desk.models, StoreVectors(desk.reader, desk.models), night.horizons)
+    return propose(desk.reader, hands, desk.cuts, night, model="test")
 
 
 def test_a_proposal_writes_nothing(items: tuple[Article, ...]) -> None:

@@ -34,8 +34,6 @@ class Original:
     settled: bool
     opens_cluster: bool
     is_free: bool
-    blob: bytes
-    intact: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +56,9 @@ class Edit:
     those: tuple[str, ...]
 
 
-def last_seen(connection: Connection) -> tuple[int, int]:
-    """Return the numbers of the latest change and of the latest edit or undoing that this view holds."""
-    change = connection.execute(select(func.max(changes.c.seq))).scalar() or 0
-    count, undone = connection.execute(select(func.count(), func.count(edits.c.undone_us))).one()
-    return change, count + undone
+def last_seen(connection: Connection) -> int:
+    """Return the number of the latest change that this view holds, 0 where there is none."""
+    return connection.execute(select(func.max(changes.c.seq))).scalar() or 0
 
 
 def touched_clusters(from_us: int) -> Any:
@@ -114,8 +110,6 @@ def _originals(connection: Connection, condition: Any, *, is_free: bool) -> Iter
             articles.c.fingerprint,
             articles.c.provisional,
             vectors.c.opens_cluster,
-            vectors.c.blob,
-            vectors.c.crc,
         )
         .join(articles, articles.c.seq == vectors.c.article_seq)
         .join(clusters, clusters.c.id == articles.c.cluster_id)
@@ -133,8 +127,6 @@ def _originals(connection: Connection, condition: Any, *, is_free: bool) -> Iter
             not row.provisional,
             bool(row.opens_cluster),
             is_free,
-            row.blob,
-            zlib.crc32(row.blob) == row.crc,
         )
 
 
@@ -188,3 +180,16 @@ def originals_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
         part = select(articles.c.id, articles.c.copy_of).where(articles.c.id.in_(ids[start : start + CHUNK]))
         found |= {row.id: row.copy_of or row.id for row in connection.execute(part)}
     return found
+
+
+def read_vectors(connection: Connection, seqs: Sequence[int]) -> dict[int, bytes | None]:
+    """Return the vectors of those of these articles that have some; None for one whose checksum is wrong."""
+    rows = connection.execute(
+        select(vectors.c.article_seq, vectors.c.blob, vectors.c.crc).where(vectors.c.article_seq.in_(seqs))
+    )
+    return {row.article_seq: row.blob if zlib.crc32(row.blob) == row.crc else None for row in rows}
+
+
+def id_of(connection: Connection, seq: int) -> str:
+    """Return the ID of an article by its number."""
+    return str(connection.execute(select(articles.c.id).where(articles.c.seq == seq)).scalar_one())

@@ -1,0 +1,185 @@
+"""One stage of a night on its own: articles, or clusters by the article that stands for each, compared with one another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+import numpy as np
+
+from embeddings.company import EVENT, STORY, whole_company
+from embeddings.similarity import FEATURES, compare
+from embeddings.vectors import ArticleVectors
+from service.candidates import event_probability, may_meet, story_probability
+from service.window import STANDS_ALONE, Entry, Window
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    import numpy.typing as npt
+
+    from embeddings.index import Reach
+    from embeddings.similarity import Floats
+    from service.ingest import Models
+
+    Numbers = npt.NDArray[np.int64]
+    Pairs = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
+
+Level = Literal["cluster", "story"]
+CHUNK = 2000
+BATCH = 512
+"""Members that look for others in one call: many enough for bulk work, few enough to show progress."""
+
+
+@dataclass(frozen=True, slots=True)
+class Members:
+    """The articles a stage compares, in order of time: `seq`, ID, time of event, outlet and flags of each."""
+
+    seqs: Numbers
+    ids: Sequence[str]
+    event_us: Numbers
+    outlets: Numbers
+    flags: Numbers
+
+    def __len__(self) -> int:
+        return len(self.seqs)
+
+    def part(self, start: int, end: int) -> Members:
+        """Return the members from place `start` to before `end`."""
+        return Members(
+            self.seqs[start:end],
+            self.ids[start:end],
+            self.event_us[start:end],
+            self.outlets[start:end],
+            self.flags[start:end],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Nearest:
+    """The most probable partner of a member inside its own group, with the features of the pair; -1 for none."""
+
+    place: int
+    partner: int
+    probability: float
+    evidence: dict[str, float]
+
+
+class Vectors(Protocol):
+    """Where stored vectors are read, in whatever process."""
+
+    def read(self, seqs: Numbers) -> Iterator[bytes | None]:
+        """Yield the vectors of articles in the order asked; None for what is damaged or no longer there."""
+
+
+class Searching(Protocol):
+    """Members that can be asked for their pairs; places count from 0."""
+
+    def pairs(self, asked: Numbers) -> Iterable[Pairs]:
+        """Yield the pairs that the members at these places find, a batch of members after the other."""
+
+    def nearest(self, asked: Numbers, groups: Numbers) -> list[Nearest]:
+        """Return for members at these places the nearest of their group; `groups` labels every member."""
+
+
+class Hands(Protocol):
+    """Whoever does the work of a stage: this process, several, or a cluster of machines."""
+
+    def open(self, level: Level, members: Members) -> AbstractContextManager[Searching]:
+        """Make members ready to be searched."""
+
+
+@dataclass(frozen=True, slots=True)
+class Horizons:
+    """How many days apart two reports of one event, and two chapters of one story, may lie."""
+
+    event_days: float
+    story_days: float
+
+
+class Stage:
+    """Members of one level in memory, searched here."""
+
+    def __init__(
+        self, level: Level, members: Members, vectors: Vectors, models: Models, horizons: Horizons
+    ) -> None:
+        self._level = level
+        self._models = models
+        self.window = Window(
+            models.encoder.dimension,
+            window_days=horizons.event_days,
+            story_horizon_days=horizons.story_days,
+            rarity=models.background.rarity,
+        )
+        index = self.window.articles if level == "cluster" else self.window.heads
+        missing = ArticleVectors.none(models.encoder.dimension)
+        for start in range(0, len(members), CHUNK):
+            part = members.part(start, start + CHUNK)
+            rows = self.window.shelve(
+                [
+                    Entry(
+                        part.ids[place],
+                        missing
+                        if blob is None
+                        else ArticleVectors.from_bytes(blob, models.encoder.dimension),
+                        int(part.event_us[place]),
+                        int(part.outlets[place]),
+                        int(part.flags[place]),
+                    )
+                    for place, blob in enumerate(vectors.read(part.seqs))
+                ]
+            )
+            for row in rows:
+                index.add_terms(row)
+            index.add_dense(rows)
+
+    def search(self, batch: Sequence[int]) -> Pairs:
+        """Return the pairs that the members at these places find, but those with a round-up on a side."""
+        left, right, chance, _ = self._compared(batch)
+        return left.astype(np.int32), right.astype(np.int32), chance.astype(np.float32)
+
+    def nearest(self, asked: Numbers, groups: Numbers) -> list[Nearest]:
+        """Return the nearest member of its group for each member asked (see `Searching`)."""
+        found = {place: Nearest(place, -1, 0.0, {}) for place in asked.tolist()}
+        order = np.sort(asked)
+        for start in range(0, len(order), BATCH):
+            left, right, chance, features = self._compared(order[start : start + BATCH].tolist())
+            near = np.flatnonzero(groups[left] == groups[right])
+            near = near[np.lexsort((right[near], -chance[near], left[near]))]
+            _, first = np.unique(left[near], return_index=True)
+            for one in near[first].tolist():
+                place = int(left[one])
+                found[place] = Nearest(
+                    place, int(right[one]), round(float(chance[one]), 6), _named(features[one])
+                )
+        return list(found.values())
+
+    def _compared(self, batch: Sequence[int]) -> tuple[Numbers, Numbers, Floats, Floats]:
+        window, models = self.window, self._models
+        if self._level == "cluster":
+            left, right = may_meet(window, *whole_company(window.articles, batch))
+            found = compare(window.shelf, left, right, EVENT.min_likeness)
+            chance = event_probability(models.event, found.features)
+        else:
+            left, right = whole_company(window.heads, batch)
+            found = compare(window.shelf, left, right, STORY.min_likeness)
+            chance = story_probability(models.story, found.features)
+        left, right = left[found.kept], right[found.kept]
+        heard = (window.flags[left] | window.flags[right]) & STANDS_ALONE == 0
+        return left[heard], right[heard], chance[heard], found.features[heard]
+
+
+def reach_of(level: Level, horizons: Horizons) -> Reach:
+    """Return how far and how wide a stage of this level looks."""
+    window = Window(1, window_days=horizons.event_days, story_horizon_days=horizons.story_days)
+    return (window.articles if level == "cluster" else window.heads).reach
+
+
+def batches(asked: Numbers) -> list[list[int]]:
+    """Cut places into batches."""
+    return [asked[start : start + BATCH].tolist() for start in range(0, len(asked), BATCH)]
+
+
+def _named(features: Floats) -> dict[str, float]:
+    return {name: round(value, 4) for name, value in zip(FEATURES, features.tolist(), strict=True)}
