@@ -12,7 +12,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from service.answers import Problem
-from service.api import articles, bulk, clusters, operation, stories
+from service.api import articles, bulk, changes, clusters, operation, stories
 from service.api.problems import document_problems, install
 from service.api.strict import JSON, NDJSON
 from service.desk import Desk as RealDesk
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 # Pages wait for the extraction pool; with threads of their own they do not hold up other answers.
 _APART = 8
-_ROUTERS = (articles.router, bulk.router, clusters.router, stories.router, operation.router)
+_ROUTERS = (articles.router, bulk.router, clusters.router, stories.router, changes.router, operation.router)
 
 
 def create_app(

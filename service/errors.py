@@ -89,6 +89,7 @@ _RULES = {
     "string_too_short": "too_short",
     "string_unicode": "surrogate",
     "int_parsing_size": "out_of_range",
+    "literal_error": "unknown_value",
     "greater_than_equal": "out_of_range",
     "less_than_equal": "out_of_range",
 }
@@ -103,6 +104,7 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "too_short": "This is shorter than allowed.",
     "out_of_range": "This number is outside the allowed range.",
     "wrong_type": "This has the wrong type.",
+    "unknown_value": "This is none of the values taken here.",
     "nul": "NUL characters cannot be stored.",
     "surrogate": "Lone surrogates are not text.",
     "blank": "This holds nothing that can be read.",
@@ -121,6 +123,7 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "in_future": "The time lies in the future.",
     "too_early": "The time lies before 1900.",
     "bad_cursor": "Send a `next_cursor` as it was given, with the same filters.",
+    "after_ahead": "No change has this number yet: the store was replaced, mirror it anew from 0.",
     "invalid": "This value cannot be used.",
 }
 
@@ -253,7 +256,11 @@ def _field_error(error: Mapping[str, Any], prefix: str) -> FieldError:
     rule = str(error["type"])
     code = rule if rule in FIELD_MESSAGES and rule not in _RULES else _RULES.get(rule, _other(rule))
     limit = context.get("max_length")
-    message = f"At most {limit} are allowed." if code == "too_long" and isinstance(limit, int) else None
+    message = None
+    if code == "too_long" and isinstance(limit, int):
+        message = f"At most {limit} are allowed."
+    elif code == "unknown_value":
+        message = f"Send one of {context['expected']}."
     return FieldError.of(start + "".join(f"/{step}" for step in steps), code, message)
 
 

@@ -15,6 +15,7 @@ from service import app as wiring
 from service.app import create_app
 from service.cli import app as cli
 from service.errors import FIELD_MESSAGES, PROBLEMS, RETRY_AFTER_S
+from service.model import KINDS
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -82,6 +83,11 @@ def test_every_problem_is_explained() -> None:
 def test_every_field_message_is_explained() -> None:
     documented = first_cells(API[API.index("Inside `errors`") :])
     assert {code: row[0] for code, row in documented.items()} == dict(FIELD_MESSAGES)
+
+
+def test_every_kind_of_change_is_explained() -> None:
+    table = API[API.index("## Changes") : API.index("## Numbers and health")]
+    assert tuple(name for name in first_cells(table) if "." in name) == KINDS
 
 
 def test_every_route_is_documented() -> None:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("text in, numbers out", ("embeddings",)),
     ("pages to articles", ("service.extract",)),
-    ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers")),
+    ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers", "service.feed_schemas")),
     ("watching", ("service.telemetry",)),
     ("words for people", ("service.telling", "service.explain")),
     ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline")),
