@@ -61,6 +61,7 @@ def create_app(
     app.state.desk = desk
     app.state.metrics = metrics
     app.state.clock = clock
+    app.state.streams = 0
     app.state.apart = anyio.CapacityLimiter(_APART)
     for router in _ROUTERS:
         app.include_router(router)

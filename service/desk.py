@@ -27,6 +27,7 @@ from embeddings.terms import Background
 from embeddings.text import TEXT_VERSION
 from embeddings.warm import warm_up
 from embeddings.wordtable import WordTable
+from service.bell import Bell
 from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.extract import PagePool
 from service.ingest import Cuts, Models, Prepared, batches, ingest, prepare_vectors
@@ -108,6 +109,7 @@ class Desk:
         self.model = models.encoder.name
         self.reader = reader_engine(settings.data)
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
+        self.bell = Bell()
         self._engine = engine
         self._closing = closing
         self._cuts = Cuts(settings.cut, settings.story_cut)
@@ -211,6 +213,7 @@ class Desk:
             if not self._open:
                 return
             self._open = False
+        self.bell.close()
         self._to_encode.put(None)
         for thread in self._threads:
             thread.join()
@@ -276,6 +279,7 @@ class Desk:
     def _write_loop(self) -> None:
         waiting: deque[_Job] = deque()
         while True:
+            self.bell.ring()  # whatever the last job was, it may have told the change feed
             job = waiting.popleft() if waiting else self._next_job()
             if job is None:
                 return

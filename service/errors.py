@@ -6,6 +6,7 @@
     ├── NotFound
     │   └── Gone              deleted, the tombstone stays
     ├── QueueFull             the writer has as much as it may hold
+    ├── TooManyStreams        as many streams are open as may be
     ├── NotReady              a condition of /readyz does not hold
     └── StoreUnavailable      the database did not answer
         └── StorageFull       no room for another commit
@@ -75,6 +76,11 @@ PROBLEMS: Mapping[str, Problem] = {
     "not_ready": Problem(
         503, "Not ready", "The service cannot take this yet: try again after Retry-After seconds."
     ),
+    "too_many_streams": Problem(
+        503,
+        "Too many streams",
+        "As many streams are open as this service takes: try again, or read page by page.",
+    ),
     "store_unavailable": Problem(
         503, "Store unavailable", "The database did not answer: try again, a repeated article is stored once."
     ),
@@ -95,7 +101,13 @@ _RULES = {
 }
 _PLACES = {"body": "", "query": "/query", "path": "/path", "header": "/header"}
 
-RETRY_AFTER_S = {"queue_full": 1, "not_ready": 5, "store_unavailable": 2, "storage_full": 60}
+RETRY_AFTER_S = {
+    "queue_full": 1,
+    "not_ready": 5,
+    "too_many_streams": 5,
+    "store_unavailable": 2,
+    "storage_full": 60,
+}
 
 FIELD_MESSAGES: Mapping[str, str] = {
     "missing": "This field is needed.",
@@ -183,6 +195,12 @@ class QueueFull(BenangError):  # noqa: N818
     """The writer's queue has no room."""
 
     code = "queue_full"
+
+
+class TooManyStreams(BenangError):  # noqa: N818
+    """No more streams may be open."""
+
+    code = "too_many_streams"
 
 
 class NotReady(BenangError):  # noqa: N818

@@ -79,6 +79,7 @@ class Metrics:
         )
         self.database_vectors = gauge("database_vectors", "Vectors of the live window in the database.")
         self.disk_free_bytes = gauge("disk_free_bytes", "Free space where the store lies.")
+        self.streams = gauge("streams", "Streams of the change feed that are open.")
         self.writer_lock_held = gauge("writer_lock_held", "Whether this process owns the store.")
         self._build = Gauge(
             "benang_build_info",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, delete, insert, select, update
 
+from service.bell import Bell
 from service.extract import PagePool
 from service.model import Article, Outcome, Placement, Reason, Status
 from service.similar import Neighbour
@@ -163,6 +164,7 @@ class FakeDesk:
         self.settings = settings
         self.metrics = Metrics()
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
+        self.bell = Bell()
         self.writer = new_store(settings.data)
         self.reader = reader_engine(settings.data)
         self.conditions = {"writer_alive": True, "index_complete": True}

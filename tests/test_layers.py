@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("text in, numbers out", ("embeddings",)),
     ("pages to articles", ("service.extract",)),
     ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers", "service.feed_schemas")),
-    ("watching", ("service.telemetry",)),
+    ("watching", ("service.telemetry", "service.bell")),
     ("words for people", ("service.telling", "service.explain")),
     ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline")),
     ("scores", ("service.metrics", "service.gold")),

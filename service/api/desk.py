@@ -10,6 +10,7 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from sqlalchemy import Engine
 
+from service.bell import Bell
 from service.errors import NotReady
 from service.extract import PagePool
 from service.model import Article, Outcome
@@ -27,6 +28,7 @@ class Desk(Protocol):
     metrics: Metrics
     reader: Engine
     pages: PagePool
+    bell: Bell
     model: str
 
     def ready(self) -> dict[str, bool]:
