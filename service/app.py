@@ -12,7 +12,7 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from service.answers import Problem
-from service.api import articles, bulk, changes, clusters, operation, stories
+from service.api import articles, bulk, changes, clusters, operation, stories, webhooks
 from service.api.problems import document_problems, install
 from service.api.strict import JSON, NDJSON
 from service.desk import Desk as RealDesk
@@ -29,7 +29,16 @@ if TYPE_CHECKING:
 
 # Pages wait for the extraction pool; with threads of their own they do not hold up other answers.
 _APART = 8
-_ROUTERS = (articles.router, bulk.router, clusters.router, stories.router, changes.router, operation.router)
+_MAX_WEBHOOK_BYTES = 16 * 2**10
+_ROUTERS = (
+    articles.router,
+    bulk.router,
+    clusters.router,
+    stories.router,
+    changes.router,
+    webhooks.router,
+    operation.router,
+)
 
 
 def create_app(
@@ -87,6 +96,7 @@ def body_rules(settings: Settings) -> Mapping[tuple[str, str], BodyRule]:
     return {
         ("POST", "/v1/articles"): BodyRule(settings.max_body_bytes, one, is_article=True),
         ("POST", "/v1/similar"): BodyRule(settings.max_body_bytes, one),
+        ("POST", "/v1/webhooks"): BodyRule(_MAX_WEBHOOK_BYTES, one),
         ("POST", "/v1/articles/bulk"): BodyRule(
             settings.max_bulk_bytes,
             one | {NDJSON},

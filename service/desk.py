@@ -16,7 +16,7 @@ from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -28,6 +28,7 @@ from embeddings.text import TEXT_VERSION
 from embeddings.warm import warm_up
 from embeddings.wordtable import WordTable
 from service.bell import Bell
+from service.courier import Courier
 from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.extract import PagePool
 from service.ingest import Cuts, Models, Prepared, batches, ingest, prepare_vectors
@@ -43,17 +44,20 @@ from service.store.engine import (
     schema_is_current,
     writer_engine,
 )
+from service.webhooks import allowed_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from service.model import Article, Outcome
     from service.settings import Settings
     from service.telemetry import Metrics
     from service.window import Window
+
+T = TypeVar("T")
 
 MIN_DISK_FREE = 64 * 2**20
 RETRY_S = 1.0
@@ -110,6 +114,13 @@ class Desk:
         self.reader = reader_engine(settings.data)
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
         self.bell = Bell()
+        self._courier = Courier(
+            reader=self.reader,
+            write=self.write,
+            bell=self.bell,
+            metrics=metrics,
+            hosts=allowed_hosts(settings.webhook_hosts),
+        )
         self._engine = engine
         self._closing = closing
         self._cuts = Cuts(settings.cut, settings.story_cut)
@@ -156,6 +167,7 @@ class Desk:
             raise
         for thread in desk._threads:
             thread.start()
+        desk._courier.start()
         metrics.writer_lock_held.set(1)
         # Counting looks at every vector: when someone asks, not after every batch.
         metrics.database_vectors.set_function(desk._vectors_stored)
@@ -180,6 +192,10 @@ class Desk:
     def delete(self, article_id: str) -> Future[bool]:
         """Queue the removal of an article; the future says whether there was one."""
         return self._call(lambda: self._remove(article_id))
+
+    def write(self, call: Callable[[Connection], T]) -> Future[T]:
+        """Queue a function that runs in a transaction of the writer; what it raises is taken for a failing store."""
+        return self._call(lambda: self._in_transaction(call))
 
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         """Queue a search for the neighbours of an article that is not stored."""
@@ -209,6 +225,7 @@ class Desk:
 
     def close(self) -> None:
         """Take no more, finish what is queued, and close everything in reverse order."""
+        self._courier.stop()
         with self._pending_lock:
             if not self._open:
                 return
@@ -420,6 +437,10 @@ class Desk:
             window.forget(row)
         self._count_vectors()
         return True
+
+    def _in_transaction(self, call: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return call(connection)
 
     def _regroup(self) -> dict[str, tuple[str, str]]:
         window = self._live()

@@ -44,6 +44,9 @@ PROBLEMS: Mapping[str, Problem] = {
         400, "Malformed gzip", "The gzip body is damaged, cut short or has too many parts."
     ),
     "malformed_request": Problem(400, "Malformed request", "A header of the request cannot be understood."),
+    "webhooks_off": Problem(
+        403, "Webhooks are off", "The operator has to name the hosts that may be told of changes."
+    ),
     "not_found": Problem(404, "Not found", "Nothing is stored under this address."),
     "gone": Problem(410, "Gone", "This was deleted; its ID is never used again."),
     "method_not_allowed": Problem(
@@ -52,6 +55,9 @@ PROBLEMS: Mapping[str, Problem] = {
         "The address does not take this method; the Allow header names those it takes.",
     ),
     "body_timeout": Problem(408, "Body timeout", "The body did not arrive in time."),
+    "too_many_webhooks": Problem(
+        409, "Too many webhooks", "There are as many webhooks as this service keeps: delete one first."
+    ),
     "body_too_large": Problem(413, "Body too large", "The body is larger than this route takes."),
     "inflated_too_large": Problem(413, "Inflated body too large", "The body is too large once inflated."),
     "too_many_items": Problem(
@@ -129,6 +135,8 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "source_not_found": "The page does not name its outlet: send `source` or `url`.",
     "bad_url": "Send a full http or https address.",
     "url_credentials": "An address must not hold a user name or password.",
+    "https_needed": "Send an https address; http may only lead to the machine of the service itself.",
+    "host_not_allowed": "The operator has not named this host among those that may be told of changes.",
     "bad_time": "Send an RFC 3339 time with an offset (2020-08-16T12:59:00+07:00) or a date (2020-08-16).",
     "naive_time": "The time has no offset: add Z or one such as +07:00.",
     "plus_as_space": "The `+` of the offset arrived as a space: write it as %2B in an address.",

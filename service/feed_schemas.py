@@ -6,7 +6,7 @@ from pydantic import Field
 
 from service.answers import Answer
 from service.model import Kind
-from service.schemas import Strict
+from service.schemas import Strict, Url
 
 MAX_CHANGES = 1000
 LAST_NUMBER = 2**63 - 1
@@ -52,3 +52,48 @@ class ChangeList(Answer):
     last: int = Field(
         description="Number of the newest change of all; you are up to date when `next_after` is it."
     )
+
+
+class WebhookIn(Strict):
+    """Who wants to be told of changes."""
+
+    url: Url = Field(
+        description="Where to send them: an https address of an allowed host, or http to this machine itself.",
+        examples=["https://hooks.example/benang"],
+    )
+    kinds: list[Kind] = Field(default=[], description="Only changes of these kinds; empty for all.")
+    after: Place | None = Field(
+        default=None,
+        description="Begin behind this number, 0 for everything; when missing, with what comes next.",
+    )
+
+
+class Registered(Answer):
+    """Who is told of changes."""
+
+    id: str = Field(examples=["whk_01J8ZC5W5E6Q8R9S0T1V2W3X4Y"])
+    url: str
+    kinds: list[Kind]
+    created_at: str
+    after_seq: int = Field(description="Number of the last change its receiver has confirmed.")
+
+
+class NewWebhook(Registered):
+    """A new webhook."""
+
+    secret: str = Field(description="Signs what is sent; it is not shown again.")
+
+
+class WebhookRow(Registered):
+    """A webhook and how it fares."""
+
+    lag: int = Field(description="How many changes of any kind came after the last one it has confirmed.")
+    failures: int = Field(description="Tries that failed since the last that did not.")
+    next_try_at: str | None
+    last_error: str | None = Field(description="What went wrong at the last try, if it failed.")
+
+
+class WebhookList(Answer):
+    """All webhooks, the oldest first."""
+
+    items: list[WebhookRow]

@@ -29,7 +29,7 @@ Kind = Literal[
 """What can become of an article or a group, as the change feed calls it."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-ID_PREFIXES = {"article": "art_", "cluster": "clu_", "story": "sto_"}
+ID_PREFIXES = {"article": "art_", "cluster": "clu_", "story": "sto_", "webhook": "whk_"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,10 @@ from service.store.tables import articles, clusters, metadata, revisions, storie
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from sqlalchemy import Connection
 
     from service.errors import BenangError
     from service.settings import Settings
@@ -189,6 +191,13 @@ class FakeDesk:
 
     def delete(self, article_id: str) -> Future[bool]:
         return self._answer(lambda: self._remove(article_id))
+
+    def write(self, call: Callable[[Connection], Any]) -> Future[Any]:
+        def done() -> Any:
+            with self.writer.begin() as connection:
+                return call(connection)
+
+        return self._answer(done)
 
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         return self._answer(lambda: self._neighbours(article.title, limit))

@@ -20,11 +20,11 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers", "service.feed_schemas")),
     ("watching", ("service.telemetry", "service.bell")),
     ("words for people", ("service.telling", "service.explain")),
-    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline")),
+    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline", "service.webhooks")),
     ("scores", ("service.metrics", "service.gold")),
     ("what decisions look at", ("service.window", "service.candidates")),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.ingest", "service.nightly", "service.rebuild", "service.similar", "service.check")),
+    ("use cases", ("service.prepare", "service.ingest", "service.nightly", "service.rebuild", "service.similar", "service.check", "service.courier")),
     ("the desk", ("service.desk",)),
     ("HTTP", ("service.inflate", "service.api", "service.guard")),
     ("wiring", ("service.app", "service.server")),
@@ -32,7 +32,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
 DECISIONS = {"service.assign", "service.copies", "service.stories", "service.recluster", "service.timeline"}
-DECISIONS |= {"service.telling", "service.explain", "service.model"}
+DECISIONS |= {"service.telling", "service.explain", "service.model", "service.webhooks"}
 OUTSIDE_OF_DECISIONS = {
     *("service.store", "service.api", "service.desk", "service.settings", "service.telemetry"),
     *("sqlalchemy", "fastapi", "starlette", "httpx", "time", "datetime", "random", "os", "pathlib"),
@@ -44,7 +44,7 @@ HOMES: dict[str, set[str]] = {
     "numba": {"embeddings.compiled"},
     "sentence_transformers": {"embeddings.encoder", "embeddings.training"},
     "sklearn": {"embeddings.training", "service.metrics"},
-    "sqlalchemy": {"service.store", "service.desk", "service.api.desk"},
+    "sqlalchemy": {"service.store", "service.desk", "service.api.desk", "service.api.webhooks"},
     "alembic": {"service.store"},
     "fastapi": {"service.api", "service.app"},
     "starlette": {"service.api"},
@@ -53,7 +53,13 @@ HOMES: dict[str, set[str]] = {
     "typer": {"service.cli"},
 }
 TYPE_ONLY: dict[str, set[str]] = {
-    "sqlalchemy": {"service.ingest", "service.rebuild", "service.similar", "service.check"},
+    "sqlalchemy": {
+        "service.ingest",
+        "service.rebuild",
+        "service.similar",
+        "service.check",
+        "service.courier",
+    },
     "starlette": {"service.app", "service.guard"},
 }
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}

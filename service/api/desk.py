@@ -8,7 +8,7 @@ from typing import Annotated, Any, Protocol, TypeVar
 
 import anyio.to_thread
 from fastapi import Depends, Request
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from service.bell import Bell
 from service.errors import NotReady
@@ -39,6 +39,9 @@ class Desk(Protocol):
 
     def delete(self, article_id: str) -> Future[bool]:
         """Queue the removal of an article."""
+
+    def write(self, call: Callable[[Connection], T]) -> Future[T]:
+        """Queue a function that writes to the store."""
 
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         """Find the neighbours of an article that is not stored."""
