@@ -15,13 +15,15 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ulid import ULID
 
 from embeddings.warm import warm_up
+from service.bell import Bell
+from service.courier import Courier
 from service.errors import BenangError, NotReady, QueueFull, Refused, StorageFull, StoreUnavailable
 from service.extract import PagePool
 from service.ingest import Cuts, Prepared, batches, ingest, prepare_vectors
@@ -41,6 +43,7 @@ from service.store.engine import (
     schema_is_current,
     writer_engine,
 )
+from service.webhooks import allowed_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +59,8 @@ if TYPE_CHECKING:
     from service.store.apply import Applied
     from service.telemetry import Metrics
     from service.window import Window
+
+T = TypeVar("T")
 
 MIN_DISK_FREE = 64 * 2**20
 RETRY_S = 1.0
@@ -92,6 +97,14 @@ class Desk:
         self.model = models.encoder.name
         self.reader = reader_engine(settings.data)
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
+        self.bell = Bell()
+        self._courier = Courier(
+            reader=self.reader,
+            write=self.write,
+            bell=self.bell,
+            metrics=metrics,
+            hosts=allowed_hosts(settings.webhook_hosts),
+        )
         self._engine = engine
         self._closing = closing
         self.cuts = Cuts(settings.cut, settings.story_cut)
@@ -144,6 +157,7 @@ class Desk:
             raise
         for thread in desk._threads:
             thread.start()
+        desk._courier.start()
         metrics.writer_lock_held.set(1)
         # Counting looks at every vector: when someone asks, not after every batch.
         metrics.database_vectors.set_function(desk._vectors_stored)
@@ -169,6 +183,13 @@ class Desk:
         """Queue the removal of an article; the future says whether there was one."""
         return self._call(lambda: self._remove(article_id))
 
+    def write(self, call: Callable[[Connection], T], *, forced: bool = False) -> Future[T]:
+        """Queue a function that runs in a transaction of the writer; what it raises is taken for a failing store.
+
+        With `forced` it is not refused for want of room in the queue.
+        """
+        return self._call(lambda: self._in_transaction(call), forced=forced)
+
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         """Queue a search for the neighbours of an article that is not stored."""
         return self._call(lambda: neighbours_of_text(self._engine, self._live(), self.models, article, limit))
@@ -191,10 +212,11 @@ class Desk:
             if self._night is not None and self._night.is_alive():
                 raise Refused("reclustering_running")
             run_id = ID_PREFIXES["run"] + str(ULID())
-            self._write(
+            self.write(
                 lambda connection: nights.begin(
                     connection, run_id, window_days=days, dry_run=dry_run, now_us=_now_us()
-                )
+                ),
+                forced=True,
             ).result()
             self._night_progress = (run_id, Progress(STAGES[0], 0.0))
             self._night = threading.Thread(
@@ -237,10 +259,12 @@ class Desk:
             shift.end()
         if night is not None:
             night.join()
+        self._courier.stop()
         with self._pending_lock:
             if not self._open:
                 return
             self._open = False
+        self.bell.close()
         self._to_encode.put(None)
         for thread in self._threads:
             thread.join()
@@ -287,14 +311,9 @@ class Desk:
     def _call(self, call: Callable[[], Any], *, forced: bool = False) -> Future[Any]:
         return self._accept(self._to_write, lambda future: _Job(future, call=call), forced=forced)
 
-    def _write(self, work: Callable[[Connection], Any]) -> Future[Any]:
-        """Queue a transaction of the desk's own, which is never refused for want of room."""
-
-        def call() -> Any:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        return self._call(call, forced=True)
+    def _in_transaction(self, call: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return call(connection)
 
     # --- the encoder thread -------------------------------------------------------------------------------------------
 
@@ -317,6 +336,7 @@ class Desk:
     def _write_loop(self) -> None:
         waiting: deque[_Job] = deque()
         while True:
+            self.bell.ring()  # whatever the last job was, it may have told the change feed
             job = waiting.popleft() if waiting else self._next_job()
             if job is None:
                 return
@@ -473,7 +493,9 @@ class Desk:
             self._show(run_id, progress_of("writing", 0, 1))
             if dry_run:
                 diff = proposal.plan.diff()
-                self._write(lambda one: nights.finish(one, run_id, now_us=_now_us(), diff=diff)).result()
+                self.write(
+                    lambda one: nights.finish(one, run_id, now_us=_now_us(), diff=diff), forced=True
+                ).result()
             else:
                 self.carry_out(proposal, run_id).result()
         except (EmptyWindowError, NightError) as failure:
@@ -484,7 +506,9 @@ class Desk:
         self._shift = None
         if error is not None:
             with contextlib.suppress(Exception):  # a store that fails now is told of at the next start
-                self._write(lambda one: nights.finish(one, run_id, now_us=_now_us(), error=error)).result()
+                self.write(
+                    lambda one: nights.finish(one, run_id, now_us=_now_us(), error=error), forced=True
+                ).result()
         self._night_progress = ("", None)
 
     def _show(self, run_id: str, progress: Progress) -> None:

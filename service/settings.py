@@ -71,6 +71,13 @@ class Settings(BaseSettings):
         default=600.0, ge=0, description="Seconds a publication time may lie ahead of our clock."
     )
     queue_size: int = Field(default=64, gt=0, description="Batches that may wait for the writer.")
+    max_streams: int = Field(
+        default=64, gt=0, description="Streams of the change feed that may be open at a time."
+    )
+    webhook_hosts: str = Field(
+        default="",
+        description="Hosts that webhooks may be sent to, separated by commas; none: webhooks are off.",
+    )
     batch_size: int = Field(default=256, gt=0, description="Articles the writer decides in one transaction.")
 
     @model_validator(mode="after")
