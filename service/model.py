@@ -109,6 +109,11 @@ class Placement:
     reason: Reason
     story_reason: Reason | None
 
+    @property
+    def opens_story(self) -> bool:
+        """Say whether the article opened its story with its cluster."""
+        return self.cluster_created and self.story_reason is not None and self.story_reason.rule == "opened"
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
@@ -48,7 +48,19 @@ class Page:
 
 def tell(connection: Connection, found: Iterable[Change], at_us: int, cause: str | None = None) -> None:
     """Append changes to the feed, in order, inside the transaction that makes them true."""
-    insert_rows(connection, changes, [{**asdict(change), "at_us": at_us, "cause": cause} for change in found])
+    rows = [
+        {
+            "kind": one.kind,
+            "article_id": one.article_id,
+            "cluster_id": one.cluster_id,
+            "story_id": one.story_id,
+            "other_id": one.other_id,
+            "at_us": at_us,
+            "cause": cause,
+        }
+        for one in found
+    ]
+    insert_rows(connection, changes, rows)
 
 
 def list_changes(
