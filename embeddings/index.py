@@ -52,6 +52,11 @@ class Reach:
     query_terms: int = 8
     posting_cap: int = 256
 
+    def whole(self, first: float, last: float) -> tuple[float, float]:
+        """Return the bounds, in hours, of all partitions that articles of the hours `first` to `last` look into."""
+        width, horizon = self.partition_days * HOURS_A_DAY, self.horizon_days * HOURS_A_DAY
+        return (first - horizon) // width * width, ((last + horizon) // width + 1) * width
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:

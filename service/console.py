@@ -52,6 +52,11 @@ def complain(message: str) -> None:
     _err.print(Text("benang: ", style="bold red") + Text(message))
 
 
+def say(message: str) -> None:
+    """Say a sentence."""
+    _out.print(Text(message))
+
+
 @contextmanager
 def waiting(message: str, *, quiet: bool = False) -> Iterator[None]:
     """Show a spinner while something without a measurable length goes on."""

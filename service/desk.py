@@ -31,7 +31,7 @@ from service.learned import check_model, load_models
 from service.model import ID_PREFIXES
 from service.nightly import STAGES, EmptyWindowError
 from service.rebuild import rebuild
-from service.shift import NightError, Progress, Shift, night_of, progress_of
+from service.shift import NightError, Progress, Shift, Work, night_of, progress_of
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import nights, remove, write
 from service.store.apply import apply_plan
@@ -488,7 +488,8 @@ class Desk:
         error: str | None = None
         try:
             night = night_of(self.settings, window_days, _now_us())
-            self._shift = Shift(self.settings, night, jobs)
+            work = Work(jobs, self.settings.scheduler, self.settings.archive)
+            self._shift = Shift(self.settings, night, work)
             proposal = self._shift.wait(lambda progress: self._show(run_id, progress))
             self._show(run_id, progress_of("writing", 0, 1))
             if dry_run:

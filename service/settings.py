@@ -59,6 +59,14 @@ class Settings(BaseSettings):
         description="Local time of the nightly run (`02:00`) while serving; empty for none.",
     )
 
+    scheduler: str = Field(
+        default="",
+        description="Dask scheduler that nights run on (`tcp://host:8786`); empty for this machine.",
+    )
+    archive: Path | None = Field(
+        default=None, description="Parquet archive that workers read; none when they reach the data folder."
+    )
+
     max_body_bytes: int = Field(default=2 * 2**20, gt=0, description="Bytes of one article's request body.")
     max_bulk_bytes: int = Field(default=8 * 2**20, gt=0, description="Bytes of a bulk body on the wire.")
     max_inflated_bytes: int = Field(

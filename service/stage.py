@@ -32,6 +32,10 @@ BATCH = 512
 """Members that look for others in one call: many enough for bulk work, few enough to show progress."""
 
 
+class HandsError(RuntimeError):
+    """Whoever should do the work of a stage cannot; the message says why and what to do."""
+
+
 @dataclass(frozen=True, slots=True)
 class Members:
     """The articles a stage compares, in order of time: `seq`, ID, time of event, outlet and flags of each."""
@@ -64,6 +68,11 @@ class Nearest:
     partner: int
     probability: float
     evidence: dict[str, float]
+
+    def moved(self, by: int) -> Nearest:
+        """Return the same where places are counted from `by` places earlier."""
+        partner = self.partner if self.partner < 0 else self.partner + by
+        return Nearest(self.place + by, partner, self.probability, self.evidence)
 
 
 class Vectors(Protocol):

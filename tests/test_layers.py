@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("scores", ("service.metrics", "service.gold")),
     ("what decisions look at", ("service.window", "service.candidates")),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.stage", "service.nightly", "service.parallel", "service.shift", "service.editing", "service.rebuild", "service.similar", "service.check", "service.courier")),
+    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.editing", "service.rebuild", "service.similar", "service.check", "service.courier")),
     ("the desk", ("service.desk",)),
     ("HTTP", ("service.inflate", "service.api", "service.guard")),
     ("wiring", ("service.app", "service.schedule", "service.server")),
@@ -61,6 +61,8 @@ HOMES: dict[str, set[str]] = {
     "uvicorn": {"service.server"},
     "rich": {"service.console"},
     "typer": {"service.cli"},
+    "distributed": {"service.distributed"},
+    "pyarrow": {"service.archive"},
 }
 TYPE_ONLY: dict[str, set[str]] = {
     "sqlalchemy": {
@@ -72,6 +74,8 @@ TYPE_ONLY: dict[str, set[str]] = {
         "service.editing",
         "service.reclustering",
         "service.stored_vectors",
+        "service.archive",
+        "service.shift",
         "service.editorial",
         "service.nightly",
         "service.courier",
