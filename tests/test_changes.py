@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
 import tempfile
 from dataclasses import dataclass, field, replace
@@ -17,21 +18,32 @@ from newsroom import FakeDesk, identity
 from sqlalchemy import select
 from test_api import assert_problem
 from test_desk import PATIENCE_S, opened
-from wire import look_alikes
+from wire import faults, look_alikes
 
+from service import editing
 from service.app import create_app
+from service.editing import Editor
+from service.errors import Refused
 from service.model import KINDS
+from service.nightly import EmptyWindowError, Night, propose
+from service.parallel import Local
 from service.settings import Settings
+from service.stage import Horizons
+from service.store import edits
 from service.store.changes import Change, read_page, tell
-from service.store.tables import articles, clusters
+from service.store.tables import articles, clusters, stories
+from service.stored_vectors import StoreVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from service.desk import Desk
+    from service.editing import Edited
     from service.model import Article
+    from service.nightly import Proposal
+    from service.store.edits import Level
 
 
 @pytest.fixture
@@ -106,12 +118,90 @@ def delete(history: History, chance: random.Random) -> None:
         assert not history.desk.delete(article_id).result(PATIENCE_S)
 
 
+def proposed(desk: Desk) -> Proposal | None:
+    night = Night(2_000_000_000_000_000, 36_500, Horizons(14, 180))
+    hands = Local(desk.models, StoreVectors(desk.reader, desk.models), night.horizons)
+    try:
+        return propose(desk.reader, hands, desk.cuts, night, model="test")
+    except EmptyWindowError:
+        return None
+
+
+def night(history: History, _chance: random.Random) -> None:
+    proposal = proposed(history.desk)
+    if proposal is not None:
+        history.desk.carry_out(proposal, "run_test").result(PATIENCE_S)
+
+
+def night_with_work_meanwhile(history: History, chance: random.Random) -> None:
+    """Between what a night saw and what it changes, articles come, are edited and go, and editors speak."""
+    proposal = proposed(history.desk)
+    for act in chance.sample([post_news, post_again, edit, delete, merge_groups, split_group], 3):
+        act(history, chance)
+    if proposal is not None:
+        history.desk.carry_out(proposal, "run_test").result(PATIENCE_S)
+
+
+def merge_groups(history: History, chance: random.Random) -> None:
+    level: Level = chance.choice(["cluster", "story"])
+    groups = groups_of(history.desk.reader, level)
+    if len(groups) > 1:
+        one, other = chance.sample(groups, 2)
+        say(history, lambda connection, editor: editing.merge(connection, level, one, other, editor))
+
+
+def split_group(history: History, chance: random.Random) -> None:
+    level: Level = chance.choice(["cluster", "story"])
+    with history.desk.reader.connect() as connection:
+        found = {
+            group: sorted(
+                {
+                    one.cluster_id if level == "story" else one.copy_of or one.id
+                    for one in edits.members_of(connection, level, group)
+                }
+            )
+            for group in groups_of(history.desk.reader, level)
+        }
+    large = [group for group, parts in found.items() if len(parts) > 1]
+    if large:
+        group = chance.choice(large)
+        leaving = chance.sample(found[group], chance.randint(1, len(found[group]) - 1))
+        say(history, lambda connection, editor: editing.split(connection, level, group, leaving, editor))
+
+
+def undo_a_word(history: History, chance: random.Random) -> None:
+    with history.desk.reader.connect() as connection:
+        words = [one["id"] for one in edits.list_edits(connection, 100) if one["undone_at"] is None]
+    if words:
+        word = chance.choice(words)
+        say(history, lambda connection, editor: editing.undo(connection, word, editor))
+
+
+def groups_of(engine: Engine, level: Level) -> list[str]:
+    table = clusters if level == "cluster" else stories
+    with engine.connect() as connection:
+        return list(connection.execute(select(table.c.id).order_by(table.c.seq)).scalars())
+
+
+def say(history: History, word: Callable[[Connection, Editor], Edited]) -> None:
+    """Say an editor's word; one that contradicts another is refused, and changes nothing."""
+    with contextlib.suppress(Refused):
+        history.desk.edit(lambda connection, now: word(connection, Editor("test", "", now))).result(
+            PATIENCE_S
+        )
+
+
 ACTIONS: tuple[Callable[[History, random.Random], None], ...] = (
     post_news,
     post_news,
     post_again,
     edit,
     delete,
+    night,
+    night_with_work_meanwhile,
+    merge_groups,
+    split_group,
+    undo_a_word,
 )
 """What may befall a store. Whatever else changes a group belongs here."""
 
@@ -158,6 +248,7 @@ def test_a_mirror_built_from_the_feed_equals_the_store(
             act(history, random.Random(luck))
             after = follow(mirror, desk.reader, after, limit)
             assert mirror == truth(desk.reader)
+        assert faults(desk.reader) == []
 
 
 def test_a_mirror_begun_late_ends_with_the_same(tmp_path: Path) -> None:
