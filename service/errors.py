@@ -155,7 +155,6 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "leaves_nothing": "Something must stay behind.",
     "contradicts": "This editor's word says the opposite: undo it first.",
     "undone_already": "This was undone already.",
-    "empty_window": "No article was received in the window, and none waits to be settled.",
     "after_ahead": "No change has this number yet: the store was replaced, mirror it anew from 0.",
     "invalid": "This value cannot be used.",
 }
