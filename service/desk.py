@@ -64,6 +64,7 @@ T = TypeVar("T")
 
 MIN_DISK_FREE = 64 * 2**20
 RETRY_S = 1.0
+_NIGHT_ENDS_S = 0.05
 _SQLITE_FULL = 13
 _SQLITE_IOERR_WRITE = 778
 
@@ -115,6 +116,7 @@ class Desk:
         self._pending_lock = threading.Lock()
         self._open = True
         self._night: threading.Thread | None = None
+        self._nights_over = False
         self._night_lock = threading.Lock()
         self._night_progress: tuple[str, Progress | None] = ("", None)
         self._shift: Shift | None = None
@@ -209,6 +211,8 @@ class Desk:
         """
         days = self.settings.recluster_window_days if window_days is None else window_days
         with self._night_lock:
+            if self._nights_over:
+                raise NotReady("writer_alive")
             if self._night is not None and self._night.is_alive():
                 raise Refused("reclustering_running")
             run_id = ID_PREFIXES["run"] + str(ULID())
@@ -254,11 +258,7 @@ class Desk:
 
     def close(self) -> None:
         """Take no more, end a night that is under way, finish what is queued, and close everything in reverse order."""
-        shift, night = self._shift, self._night
-        if shift is not None:
-            shift.end()
-        if night is not None:
-            night.join()
+        self._end_nights()
         self._courier.stop()
         with self._pending_lock:
             if not self._open:
@@ -483,6 +483,15 @@ class Desk:
 
     # --- nights -------------------------------------------------------------------------------------------------------
 
+    def _end_nights(self) -> None:
+        """Let no night begin any more, and end one that is under way, whether it has its process yet or not."""
+        with self._night_lock:
+            self._nights_over = True
+        while self._night is not None and self._night.is_alive():
+            if (shift := self._shift) is not None:
+                shift.end()
+            self._night.join(_NIGHT_ENDS_S)
+
     def _watch_night(self, run_id: str, window_days: float, dry_run: bool, jobs: int) -> None:
         """Wait for the process of a night and carry out what it proposes; runs on a thread of its own."""
         error: str | None = None
@@ -500,7 +509,7 @@ class Desk:
             else:
                 self.carry_out(proposal, run_id).result()
         except (EmptyWindowError, NightError) as failure:
-            error = str(failure)
+            error = nights.LOST if self._nights_over else str(failure)
         except Exception as failure:
             log.exception("night_failed", run=run_id)
             error = f"The night failed ({type(failure).__name__}); nothing was changed."

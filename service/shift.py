@@ -112,13 +112,12 @@ class Shift:
             ) from None
         finally:
             self.end()
+            self._process.join()
+            self._pipe.close()
 
     def end(self) -> None:
-        """End the process if it still runs."""
-        if self._process.is_alive():
-            self._process.terminate()
-        self._process.join()
-        self._pipe.close()
+        """End the process if it still runs, even one that is stopped; from any thread, `wait` hears of it."""
+        self._process.kill()
 
 
 def _work(pipe: Connection, settings: Settings, night: Night, work: Work) -> None:
@@ -152,7 +151,8 @@ def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> t
         return "failed", str(error)
     except Exception as error:  # noqa: BLE001  whoever waits must hear why
         traceback.print_exc()
-        return "failed", f"The night failed ({type(error).__name__}: {error}); nothing was changed."
+        why = str(error).partition("\n")[0]  # further lines are of use in the log alone
+        return "failed", f"The night failed ({type(error).__name__}: {why}); nothing was changed."
     return "proposal", proposal
 
 

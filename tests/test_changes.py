@@ -18,21 +18,18 @@ from newsroom import FakeDesk, identity
 from sqlalchemy import select
 from test_api import assert_problem
 from test_desk import PATIENCE_S, opened
-from wire import faults, look_alikes
+from wire import faults, look_alikes, proposal_of
 
 from service import editing
 from service.app import create_app
 from service.editing import Editor
 from service.errors import Refused
 from service.model import KINDS
-from service.nightly import EmptyWindowError, Night, propose
-from service.parallel import Local
+from service.nightly import EmptyWindowError
 from service.settings import Settings
-from service.stage import Horizons
 from service.store import edits
 from service.store.changes import Change, read_page, tell
 from service.store.tables import articles, clusters, stories
-from service.stored_vectors import StoreVectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,10 +116,8 @@ def delete(history: History, chance: random.Random) -> None:
 
 
 def proposed(desk: Desk) -> Proposal | None:
-    night = Night(2_000_000_000_000_000, 36_500, Horizons(14, 180))
-    hands = Local(desk.models, StoreVectors(desk.reader, desk.models), night.horizons)
     try:
-        return propose(desk.reader, hands, desk.cuts, night, model="test")
+        return proposal_of(desk)
     except EmptyWindowError:
         return None
 
