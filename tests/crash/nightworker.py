@@ -75,8 +75,7 @@ def work(
             while (progress := desk.night_progress(run_id)) is not None:
                 if seen and number == len(moments):
                     _answer(desk, fresh, pipe)
-                else:
-                    desk.submit([next(repeats)]).result(PATIENCE_S)
+                desk.submit([next(repeats)]).result(PATIENCE_S)
                 if not seen and progress.fraction >= SHARES["reading"]:
                     seen = True
                     with _held_up(desk):
@@ -90,8 +89,10 @@ def work(
 
 
 def _answer(desk: Desk, fresh: Iterator[tuple[int, Article]], pipe: Connection) -> None:
-    """Let one new article in, find it among what is read, and say so."""
-    place, article = next(fresh)
+    """Let one new article in, if there is one left, find it among what is read, and say so."""
+    place, article = next(fresh, (None, None))
+    if article is None:
+        return
     (outcome,) = desk.submit([article]).result(PATIENCE_S)
     with desk.reader.connect() as connection:
         assert outcome.id in assignments(connection)
