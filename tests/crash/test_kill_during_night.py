@@ -85,10 +85,11 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     with open_desk(folder / "after") as desk:
         event.listen(desk._engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
         after = after_a_night(desk)
+        needed = len(statements)
         told = Counter(one.kind for one in rows(desk.reader, changes) if one.cause is not None)
     assert {f"cluster.{one}" for one in ("split", "moved", "merged")} <= told.keys()
     assert {"article.moved", "story.split", "story.merged"} <= told.keys()
-    return Base(folder / "before", before, after, len(statements))
+    return Base(folder / "before", before, after, needed)
 
 
 def rows(engine: Engine, table: Any) -> Sequence[Any]:
@@ -255,5 +256,5 @@ def test_kill_many_times(base: Base, tmp_path: Path) -> None:
         ended[last, trial(base, tmp_path / "killed", moments, chance)] += 1
         kills += len(moments)
 
-    assert ended["commit", True] == ended["statement", True] == ended["follow", False] == 0
+    assert not {("statement", True), ("commit", True), ("follow", False)} & {*ended}
     assert {moment for moment, _ in ended} == {*LETHAL}
