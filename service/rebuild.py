@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from embeddings.centroids import centroids_for
 from embeddings.vectors import ArticleVectors
 from service.ingest import flags_of, outlet_id, prepare_vectors
 from service.store import write
@@ -36,6 +37,7 @@ def rebuild(
         window_days=window_days,
         story_horizon_days=story_horizon_days,
         rarity=models.background.rarity,
+        centroids=centroids_for(models.encoder.name),
     )
     with engine.connect() as connection:
         chunk: list[write.StoredVector] = []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from embeddings.centroids import centroids_for
 from embeddings.company import EVENT, STORY, whole_company
 from embeddings.similarity import FEATURES, compare
 from embeddings.vectors import ArticleVectors
@@ -120,6 +121,7 @@ class Stage:
             window_days=horizons.event_days,
             story_horizon_days=horizons.story_days,
             rarity=models.background.rarity,
+            centroids=centroids_for(models.encoder.name),
         )
         index = self.window.articles if level == "cluster" else self.window.heads
         missing = ArticleVectors.none(models.encoder.dimension)
@@ -139,9 +141,7 @@ class Stage:
                     for place, blob in enumerate(vectors.read(part.seqs))
                 ]
             )
-            for row in rows:
-                index.add_terms(row)
-            index.add_dense(rows)
+            index.add(rows)
 
     def search(self, batch: Sequence[int]) -> Pairs:
         """Return the pairs that the members at these places find, but those with a round-up on a side."""

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from embeddings.centroids import Centroids
     from embeddings.shelf import Rows
     from embeddings.vectors import ArticleVectors
 
@@ -55,8 +56,9 @@ class Window:
         window_days: float,
         story_horizon_days: float,
         rarity: npt.NDArray[np.float32] | None = None,
+        centroids: Centroids | None = None,
     ) -> None:
-        self.shelf = Shelf(dimension, rarity)
+        self.shelf = Shelf(dimension, rarity, centroids)
         self.articles = NeighbourIndex(self.shelf, replace(EVENT.reach, horizon_days=window_days))
         self.heads = NeighbourIndex(self.shelf, replace(STORY.reach, horizon_days=story_horizon_days))
         self.cluster_ids: list[str] = []
