@@ -69,11 +69,8 @@ def _shelve(
     for row, stored in zip(rows, chunk, strict=True):
         cluster = window.cluster_number(stored.cluster_id, stored.story_id)
         window.place(row, cluster, is_copy=stored.is_copy)
-        window.articles.add_terms(row)
-        if stored.opens_cluster:
-            window.heads.add_terms(row)
-    window.articles.add_dense(rows)
-    window.heads.add_dense([row for row in rows if row in window.heads])
+    window.articles.add(rows)
+    window.heads.add([row for row, stored in zip(rows, chunk, strict=True) if stored.opens_cluster])
 
 
 def _vectors(connection: Connection, models: Models, stored: write.StoredVector) -> ArticleVectors:

@@ -150,9 +150,7 @@ class Window:
         for row in standing[np.isin(self.clusters[standing], list(led))].tolist():
             self.heads.remove(row)
         new = sorted(rows[article_id] for article_id in heads.values() if article_id in rows)
-        for row in new:
-            self.heads.add_terms(row)
-        self.heads.add_dense(new)
+        self.heads.add(new)
 
     def _move(self, row: int, cluster: int) -> None:
         self.heads.remove(row)
