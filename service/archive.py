@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from service.stage import Numbers
 
-FACTS = "archive.json"
+FACTS = "_archive.json"
+"""Readers of Parquet folders pass over names that begin so."""
 FILE = "articles.parquet"
 CHUNK = 2000
 _KEPT = 2
@@ -59,7 +60,7 @@ def write_archive(
 ) -> int:
     """Write every article with its groups and vectors below `folder`, one `day=YYYY-MM-DD` a day; return their number.
 
-    Days are those of the event (UTC). `archive.json` is written last: a folder without it is no archive.
+    Days are those of the event (UTC). `_archive.json` is written last: a folder without it is no archive.
 
     Raises:
         ArchiveError: the folder holds something already.

@@ -159,6 +159,7 @@ def recluster(
     expected: tuple[type[Exception], ...] = (EmptyWindowError, NightError, *_store_errors())
     settings = _settings(data=data, scheduler=scheduler, archive=archive)
     days = None if window is None else _days(window)
+    _require_store(settings)
     try:
         address = running_service(settings.data)
         if address is not None and (scheduler or archive or jobs):
@@ -297,6 +298,7 @@ def _edit(data: Path | None, group: str, action: str, word: dict[str, Any], as_j
 
     expected: tuple[type[Exception], ...] = (EditRefusedError, *_store_errors())
     settings = _settings(data=data)
+    _require_store(settings)
     try:
         address = running_service(settings.data)
         said = (
@@ -512,13 +514,10 @@ def _store_errors() -> tuple[type[Exception], ...]:
 @contextmanager
 def _reading(settings: Settings) -> Iterator[Any]:
     from service.errors import StoreUnavailable  # noqa: PLC0415
-    from service.store.engine import FILE, reader_engine  # noqa: PLC0415
+    from service.store.engine import reader_engine  # noqa: PLC0415
     from service.store.read import reading  # noqa: PLC0415
 
-    if not (settings.data / FILE).is_file():
-        _fail(
-            f"There is no store in {settings.data}. `benang ingest` or `benang serve` makes one; --data names it."
-        )
+    _require_store(settings)
     engine = reader_engine(settings.data)
     try:
         with reading(engine) as connection:
@@ -530,6 +529,15 @@ def _reading(settings: Settings) -> Iterator[Any]:
         )
     finally:
         engine.dispose()
+
+
+def _require_store(settings: Settings) -> None:
+    from service.store.engine import FILE  # noqa: PLC0415
+
+    if not (settings.data / FILE).is_file():
+        _fail(
+            f"There is no store in {settings.data}. `benang ingest` or `benang serve` makes one; --data names it."
+        )
 
 
 def _print_json(value: Any) -> None:
