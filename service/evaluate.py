@@ -130,7 +130,7 @@ def replay(
         own = settings.model_copy(update={"data": Path(folder)})
         with Desk.open(own, Metrics(), models=models) as desk:
             start = time.perf_counter()
-            feed(desk, [_record(article) for article in gold], on_chunk=keep)
+            feed(desk, [record_of(article) for article in gold], on_chunk=keep)
             seconds = time.perf_counter() - start
             regrouped = after_a_night(desk)
     labels = [regrouped[outcome.id] for outcome in outcomes]
@@ -156,7 +156,8 @@ def copies_found(gold: Sequence[GoldArticle], outcomes: Sequence[Outcome]) -> di
     }
 
 
-def _record(article: GoldArticle) -> Record:
+def record_of(article: GoldArticle) -> Record:
+    """Return a labelled article as a record that is fed."""
     # Identity is the gold file's own ID alone: two of its articles may share an address.
     return Record(
         article.external_id,
