@@ -7,6 +7,8 @@ RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 # More for the command behind a target: make serve ARGS="--port 9000", make test ARGS="-k layers".
 ARGS =
+# Tests that run at the same time, each file in one process.
+JOBS = 2
 # Where the labelled news lies: train_a, train_b and dev (.ndjson.gz).
 GOLD_FOLDER = ../shared/gold
 # More for pip, such as the index that holds the CPU build of torch.
@@ -41,11 +43,11 @@ demo: $(STAMP) ## Post invented news to a service of its own and show the storie
 	$(OFFLINE) $(RUN) -m service.cli demo $(ARGS)
 
 test: $(STAMP) ## Run the tests but the slow ones
-	$(OFFLINE) $(RUN) -m pytest -m "not slow" $(ARGS)
+	$(OFFLINE) $(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
 
 # pytest exits with 5 when no test is marked slow.
 test-slow: $(STAMP) ## Run the slow tests
-	$(OFFLINE) $(RUN) -m pytest -m slow $(ARGS) || [ $$? -eq 5 ]
+	$(OFFLINE) $(RUN) -m pytest -n $(JOBS) --dist loadfile -m slow $(ARGS) || [ $$? -eq 5 ]
 
 check: $(STAMP) ## Lint, formatting and types
 	$(RUN) -m ruff check .
