@@ -11,6 +11,7 @@ from service.recluster import Bonds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import numpy.typing as npt
 
@@ -42,11 +43,14 @@ class Word(Protocol):
 
 
 def bonds_of(words: Iterable[Word], level: str, row_of: Mapping[str, int]) -> Bonds:
-    """Return the bonds that `words` of one level mean between rows; articles without a row are passed over."""
+    """Return the bonds that `words` mean between rows of one level; articles without a row are passed over.
+
+    What is one cluster is one story, and what is two stories is two clusters.
+    """
     tied: set[tuple[int, int]] = set()
     barred: set[tuple[int, int]] = set()
     for word in words:
-        if word.level != level:
+        if not _speaks_of(word, level):
             continue
         here = sorted({row_of[one] for one in word.these if one in row_of})
         there = sorted({row_of[one] for one in word.those if one in row_of})
@@ -65,16 +69,42 @@ def contradicted_by(words: Sequence[Word]) -> list[str]:
     """
     found = []
     for level in ("cluster", "story"):
-        root: dict[str, str] = {}
-        for word in words:
-            if word.kind == "merge" and word.level in {level, "cluster"}:
-                _join(root, [*word.these, *word.those])
+        root = _held([word for word in words if _speaks_of(word, level)])
         for word in words:
             if word.kind == "split" and word.level == level:
                 here, there = ({_root(root, one) for one in side} for side in (word.these, word.those))
                 if here & there:
                     found.append(word.id)
     return found
+
+
+def held_with(words: Iterable[Word], level: str, start: Sequence[str]) -> set[str]:
+    """Return the articles that merges hold together with those of `start`, which count as one group."""
+    root = _held([word for word in words if _speaks_of(word, level)])
+    _join(root, start)
+    return {one for one in [*root] if _root(root, one) == _root(root, start[0])}
+
+
+def kept_apart(words: Iterable[Word], level: str, here: AbstractSet[str], there: AbstractSet[str]) -> bool:
+    """Say whether a split keeps an article of `here` from one of `there`."""
+    return any(
+        (not here.isdisjoint(word.these) and not there.isdisjoint(word.those))
+        or (not here.isdisjoint(word.those) and not there.isdisjoint(word.these))
+        for word in words
+        if word.kind == "split" and _speaks_of(word, level)
+    )
+
+
+def _speaks_of(word: Word, level: str) -> bool:
+    return word.level in {level, "cluster" if word.kind == "merge" else "story"}
+
+
+def _held(words: Iterable[Word]) -> dict[str, str]:
+    root: dict[str, str] = {}
+    for word in words:
+        if word.kind == "merge":
+            _join(root, [*word.these, *word.those])
+    return root
 
 
 def _join(root: dict[str, str], members: Sequence[str]) -> None:
