@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
+from dataclasses import dataclass
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -13,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
-    import numpy.typing as npt
-
-    Rows = npt.NDArray[np.intp]
+    from service.recluster import Labels, Rows
 
 
 class Word(Protocol):
@@ -42,6 +41,17 @@ class Word(Protocol):
         """The articles of the other side."""
 
 
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A cluster as it stands, in the form of a word that holds its articles together."""
+
+    these: tuple[str, ...]
+    those: tuple[str, ...] = ()
+    id: str = ""
+    level: str = "cluster"
+    kind: str = "merge"
+
+
 def bonds_of(words: Iterable[Word], level: str, row_of: Mapping[str, int]) -> Bonds:
     """Return the bonds that `words` mean between rows of one level; articles without a row are passed over.
 
@@ -60,6 +70,32 @@ def bonds_of(words: Iterable[Word], level: str, row_of: Mapping[str, int]) -> Bo
         else:
             barred |= {(min(pair), max(pair)) for pair in product(here, there) if pair[0] != pair[1]}
     return Bonds(_columns(tied), _columns(barred))
+
+
+def overdrawn(
+    words: Sequence[Word], row_of: Mapping[str, int], old: Labels, new: Labels
+) -> tuple[Rows, Rows]:
+    """Return pairs of rows that must not come together as in the clusters `new`, lest words about stories break.
+
+    Clusters tie stories: two that words tie to others on both sides of a split must not meet, directly or through a chain.
+    `old` are clusters in which every word holds; what was together there may stay so.
+    """
+    inside: dict[int, list[str]] = {}
+    for one, row in row_of.items():
+        inside.setdefault(int(new[row]), []).append(one)
+    said: list[Word] = [*words, *(Whole(tuple(members)) for members in inside.values())]
+    broken = {*contradicted_by(said)}
+    barred: set[tuple[int, int]] = set()
+    for word in words:
+        if word.id in broken:
+            held = held_with(said, "story", word.these)
+            rows = sorted({row_of[one] for one in held if one in row_of})
+            barred |= {
+                (one, other)
+                for one, other in combinations(rows, 2)
+                if new[one] == new[other] and old[one] != old[other]
+            }
+    return _columns(barred)
 
 
 def contradicted_by(words: Sequence[Word]) -> list[str]:

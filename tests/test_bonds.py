@@ -9,7 +9,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.bonds import bonds_of, contradicted_by, held_with, kept_apart
+from service.bonds import bonds_of, contradicted_by, held_with, kept_apart, overdrawn
 
 ARTICLES = tuple("abcdefgh")
 LEVELS = ("cluster", "story")
@@ -147,6 +147,53 @@ def test_a_word_speaks_of_the_other_level() -> None:
         assert [side.tolist() for side in bonds.barred] == [[1], [2]]
     assert len(bonds_of([Said("", "story", "merge", ("a",), ("b",))], "cluster", row_of).tied[0]) == 0
     assert len(bonds_of([Said("", "cluster", "split", ("a",), ("b",))], "story", row_of).barred[0]) == 0
+
+
+# --- clusters that stories cannot bear --------------------------------------------------------------------------------
+
+
+ROWS = {one: row for row, one in enumerate(ARTICLES)}
+
+
+def whole(labels: list[int]) -> Words:
+    return [
+        Said("", "cluster", "merge", tuple(one for one in ARTICLES if labels[ROWS[one]] == label), ())
+        for label in {*labels}
+    ]
+
+
+@given(
+    words(),
+    st.lists(st.integers(0, 3), min_size=8, max_size=8),
+    st.lists(st.integers(0, 7), min_size=8, max_size=8),
+)
+def test_overdrawn_pairs_are_why_words_break(said: Words, new: list[int], old: list[int]) -> None:
+    """Pairs are named exactly when new clusters break a word; without meetings of what was apart there are none."""
+    if contradicted_by([*said, *whole(old)]):
+        return  # no state of a store in which every word holds
+    pairs = list(
+        zip(*(side.tolist() for side in overdrawn(said, ROWS, np.array(old), np.array(new))), strict=True)
+    )
+
+    assert bool(pairs) == bool(contradicted_by([*said, *whole(new)]))
+    assert all(new[one] == new[other] and old[one] != old[other] for one, other in pairs)
+    # Where all that are named stay apart, what is left can be borne: the night ends.
+    labels = [label * 8 + (old[row] if pairs else 0) for row, label in enumerate(new)]
+    assert not contradicted_by([*said, *whole(labels)])
+
+
+def test_a_chain_of_stories_by_hand() -> None:
+    """ "a" goes with "b", "c" with "d", and "b" may not be with "c": "a" and "d" must not meet, though no word says so."""
+    said = [
+        Said("edt_1", "story", "merge", ("a",), ("b",)),
+        Said("edt_2", "story", "merge", ("c",), ("d",)),
+        Said("edt_3", "story", "split", ("b",), ("c",)),
+    ]
+
+    found = overdrawn(said, ROWS, np.arange(8), np.array([0, 1, 2, 0, 4, 5, 6, 7]))
+
+    assert [side.tolist() for side in found] == [[0], [3]]
+    assert len(overdrawn(said, ROWS, np.arange(8), np.array([0, 0, 2, 2, 4, 4, 4, 4]))[0]) == 0
 
 
 # --- what hangs together ----------------------------------------------------------------------------------------------
