@@ -58,9 +58,9 @@ class Model:
         for move in plan.clusters_moved:
             assert made.story_of[move.id] == move.old != move.new
             made.story_of[move.id] = move.new
-        for one, into in plan.merged.items():
-            assert one not in made.clusters()
-            del made.story_of[one], made.head_of[one]
+        for gone, into in plan.merged.items():
+            assert gone not in made.clusters()
+            del made.story_of[gone], made.head_of[gone]
             assert into in made.story_of
         for cluster, story in made.story_of.items():
             made.story_of[cluster] = plan.stories_merged.get(story, story)  # those that nobody looked at
