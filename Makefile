@@ -17,7 +17,7 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c
 OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
 .PHONY: help install serve demo test test-slow check clean
-.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-memory
+.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-memory benchmark-scale
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ benchmark-copies: $(STAMP) ## Score copies, raw and after reading: make benchmar
 
 benchmark-ingest: $(STAMP) ## Measure speed and durability: make benchmark-ingest CORPUS=articles.ndjson.gz
 	$(OFFLINE) $(RUN) -m benchmarks.ingest $(CORPUS) $(ARGS)
+
+benchmark-scale: $(STAMP) ## Measure ingest and nights by size: make benchmark-scale ARGS="10000 100000"
+	$(OFFLINE) $(RUN) -m benchmarks.scale $(ARGS)
 
 benchmark-memory: $(STAMP) ## Measure memory of an article: make benchmark-memory CORPUS=articles.ndjson.gz
 	$(OFFLINE) $(RUN) -m benchmarks.memory $(CORPUS) $(ARGS)

@@ -91,7 +91,7 @@ def size_of(part: str, root: object, seen: set[int]) -> Size:
         room += sys.getsizeof(one)
         if isinstance(one, Column):
             spare += _spare(one)
-        elif isinstance(one, faiss.IndexIDMap):
+        elif isinstance(one, (faiss.IndexIDMap, faiss.IndexIVFScalarQuantizer)):
             room += one.ntotal * (one.d + FAISS_ID_BYTES)
     return Size(part, room - spare, room)
 

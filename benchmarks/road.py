@@ -68,7 +68,7 @@ def _read(reader: Reader, article: GoldArticle) -> Article:
     found = reader.read(Record(article.external_id, {name: getattr(article, name) for name in names}))
     if isinstance(found, Rejected):
         raise ValueError(f"{found.place} is refused ({found.code}): {'; '.join(found.errors)}")  # noqa: TRY004  its content is refused, not its type
-    return found.article
+    return found
 
 
 def decide(labelled: Labelled, settings: Settings, models: Models) -> Replay:

@@ -19,6 +19,9 @@ BUNDLED = Path(__file__).parent / "models" / "id-news"
 LEAD_WORDS = 120
 _CODE_SCALE = 16.0
 CODE_MAX = 127
+CENTROIDS = "centroids.safetensors"
+_NO_PART = {"background.safetensors", CENTROIDS}
+"""Files in the folder of the bundled model that do not change its vectors."""
 _HUB_TIMEOUT_S = 5.0
 
 
@@ -130,6 +133,6 @@ def revision(path: Path) -> str:
     """Return twelve figures that change when the weights or the tokenizer in a folder do."""
     digest = hashlib.sha256()
     for file in sorted(path.rglob("*.safetensors")) + sorted(path.rglob("tokenizer.json")):
-        if file.name != "background.safetensors":
+        if file.name not in _NO_PART:
             digest.update(file.read_bytes())
     return digest.hexdigest()[:12]

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from embeddings.centroids import Centroids
     from embeddings.terms import FieldVectors
     from embeddings.vectors import ArticleVectors
 
@@ -124,9 +125,18 @@ class SparseColumn:
 class Shelf:
     """The vectors, times and outlets of many articles, addressed by row number."""
 
-    def __init__(self, dimension: int, rarity: npt.NDArray[np.float32] | None = None) -> None:
-        """Make an empty shelf; `rarity` in [0, 1] is looked up by term identity modulo its length."""
+    def __init__(
+        self,
+        dimension: int,
+        rarity: npt.NDArray[np.float32] | None = None,
+        centroids: Centroids | None = None,
+    ) -> None:
+        """Make an empty shelf; `rarity` in [0, 1] is looked up by term identity modulo its length.
+
+        `centroids` of the encoder whose codes it will hold let a search among many look at a part of them.
+        """
         self.dimension = dimension
+        self.centroids = centroids
         self.rarity = np.ones(1, dtype=np.float32) if rarity is None else rarity
         self.codes: Column[np.int8] = Column(np.int8, dimension)
         self.squares: Column[np.int32] = Column(np.int32)

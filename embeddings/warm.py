@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from embeddings.company import EVENT
 from embeddings.encoder import BUNDLED
+from embeddings.index import NeighbourIndex
 from embeddings.pair_model import PairModel
 from embeddings.shelf import Shelf
 from embeddings.similarity import compare
@@ -25,6 +27,10 @@ def warm_up() -> None:
     )
     shelf = Shelf(DIMENSION, background.rarity)
     shelf.extend([ArticleVectors(np.ones(DIMENSION, dtype=np.int8), terms)] * 2, [0.0, 1.0], [1, 2])
+    index = NeighbourIndex(shelf, EVENT.reach)
+    index.add(range(2))
+    index.by_terms(range(2))
+    index.remove(0)
     compared = compare(shelf, np.array([1]), np.array([0]))
     PairModel.load(BUNDLED / "event.json").probability(compared.features)
 

@@ -42,6 +42,7 @@ class WordTable:
         table = load_file(folder / "model.safetensors")
         self._places = _Places(tokenizer["model"]["vocab"])
         self._codes, self._scales = table["embeddings"], table["weights"]
+        self.folder = folder
         self.dimension: int = self._codes.shape[1]
         self.name: str = f"{folder.name}@{revision(folder)}"
 

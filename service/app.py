@@ -12,7 +12,17 @@ import anyio.to_thread
 from fastapi import FastAPI
 
 from service.answers import Problem
-from service.api import articles, bulk, clusters, edits, operation, reclusterings, stories
+from service.api import (
+    articles,
+    bulk,
+    changes,
+    clusters,
+    edits,
+    operation,
+    reclusterings,
+    stories,
+    webhooks,
+)
 from service.api.problems import document_problems, install
 from service.api.strict import JSON, NDJSON
 from service.desk import Desk as RealDesk
@@ -29,15 +39,24 @@ if TYPE_CHECKING:
 
 # Pages wait for the extraction pool; with threads of their own they do not hold up other answers.
 _APART = 8
-_ROUTERS = (
-    *(articles.router, bulk.router, clusters.router, stories.router),
-    *(edits.router, reclusterings.router, operation.router),
-)
+
 
 # A star stands for an ID.
 _WORDS = (
     *(f"/v1/{groups}/*/{word}" for groups in ("clusters", "stories") for word in ("merge", "split")),
     *("/v1/edits/*/undo", "/v1/reclusterings"),
+)
+_MAX_WEBHOOK_BYTES = 16 * 2**10
+_ROUTERS = (
+    articles.router,
+    bulk.router,
+    clusters.router,
+    stories.router,
+    changes.router,
+    webhooks.router,
+    edits.router,
+    reclusterings.router,
+    operation.router,
 )
 
 
@@ -70,6 +89,7 @@ def create_app(
     app.state.desk = desk
     app.state.metrics = metrics
     app.state.clock = clock
+    app.state.streams = 0
     app.state.apart = anyio.CapacityLimiter(_APART)
     for router in _ROUTERS:
         app.include_router(router)
@@ -96,6 +116,7 @@ def body_rules(settings: Settings) -> Mapping[tuple[str, str], BodyRule]:
         ("POST", "/v1/articles"): BodyRule(settings.max_body_bytes, one, is_article=True),
         ("POST", "/v1/similar"): BodyRule(settings.max_body_bytes, one),
         **{("POST", path): BodyRule(settings.max_body_bytes, one) for path in _WORDS},
+        ("POST", "/v1/webhooks"): BodyRule(_MAX_WEBHOOK_BYTES, one),
         ("POST", "/v1/articles/bulk"): BodyRule(
             settings.max_bulk_bytes,
             one | {NDJSON},

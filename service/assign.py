@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-@dataclass(frozen=True, slots=True)
-class Voice:
+class Voice(NamedTuple):
     """One candidate: its row, the group it speaks for, and the probability of belonging together."""
 
     row: int
@@ -61,12 +60,14 @@ def choose(voices: Sequence[Voice], size: Callable[[int], int], rule: Rule) -> C
     groups: dict[int, list[Voice]] = defaultdict(list)
     for voice in voices:
         groups[voice.group].append(voice)
-    ranked = sorted(
-        (-_support(members, size(group), rule), min(voice.row for voice in members), group)
-        for group, members in groups.items()
-    )
-    if not ranked:
+    if not groups:
         return Choice(None, 0.0, None, None)
+    ranked = sorted(
+        [
+            (-_support(members, size(group), rule), min(voice.row for voice in members), group)
+            for group, members in groups.items()
+        ]
+    )
     support, group = -ranked[0][0], ranked[0][2]
     nearest = min(groups[group], key=lambda voice: (-voice.probability, voice.row))
     runner_up = ranked[1][2] if len(ranked) > 1 else None
@@ -74,6 +75,9 @@ def choose(voices: Sequence[Voice], size: Callable[[int], int], rule: Rule) -> C
 
 
 def _support(voices: Sequence[Voice], size: int, rule: Rule) -> float:
-    best = sorted((voice.probability for voice in voices), reverse=True)[: rule.depth]
-    mean = sum(best) / min(max(size, 1), rule.depth)
-    return (1 - rule.mean_weight) * best[0] + rule.mean_weight * mean
+    if len(voices) == 1:  # most have one
+        best = total = voices[0].probability
+    else:
+        loudest = sorted([voice.probability for voice in voices], reverse=True)[: rule.depth]
+        best, total = loudest[0], sum(loudest)
+    return (1 - rule.mean_weight) * best + rule.mean_weight * (total / min(max(size, 1), rule.depth))

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from embeddings.similarity import Floats
     from service.window import Window
 
+NEAR_HALF = 1e-6
+"""So near the middle between two steps a product, itself rounded, may fall on the wrong side."""
 MIN_VOICE = 0.05
 """Candidates less likely than this are not heard: they could not carry a decision."""
 _KEY_NAME = FEATURES.index("key_name")
@@ -102,5 +104,13 @@ def may_meet(window: Window, left: Rows, right: Rows) -> tuple[Rows, Rows]:
 def evidence_of(candidates: Candidates, found: slice, row: int) -> dict[str, float]:
     """Return the features of the pair that `row` forms in `found`, by name."""
     place = found.start + int((candidates.rows[found] == row).argmax())
-    values = candidates.features[place].tolist()
-    return {name: round(value, 4) for name, value in zip(FEATURES, values, strict=True)}
+    return dict(zip(FEATURES, rounded(candidates.features[place]), strict=True))
+
+
+def rounded(values: Floats) -> list[float]:
+    """Return `round(value, 4)` of each value."""
+    scaled = values * 10_000
+    whole = np.rint(scaled)
+    if (np.abs(np.abs(scaled - whole) - 0.5) < NEAR_HALF).any():
+        return [round(value, 4) for value in values.tolist()]
+    return (whole / 10_000).tolist()  # type: ignore[no-any-return]

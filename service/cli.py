@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -32,6 +33,14 @@ Data = Annotated[
     Path | None,
     typer.Option("--data", "-d", help="Folder that holds the store.  [default: data]", show_default=False),
 ]
+
+
+class ExportFormat(StrEnum):
+    """What an archive is written as."""
+
+    PARQUET = "parquet"
+
+
 MAX_WINDOW_DAYS = 36_500
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
@@ -124,6 +133,16 @@ def recluster(
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
     jobs: Annotated[int, typer.Option(min=0, help="Processes that compare; 0 takes one a core.")] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare on the Dask cluster of this scheduler: tcp://host:8786.", show_default=False
+        ),
+    ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(help="Parquet archive that its workers read, else the data folder.", show_default=False),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Group the articles of the window anew, as a nightly run does: better groups under the IDs people hold.
@@ -135,20 +154,26 @@ def recluster(
     from service.nightly import EmptyWindowError  # noqa: PLC0415
     from service.reclustering import recluster_alone, recluster_through  # noqa: PLC0415  loads the model libraries
     from service.server import running_service  # noqa: PLC0415
-    from service.shift import NightError  # noqa: PLC0415
+    from service.shift import NightError, Work  # noqa: PLC0415
 
     expected: tuple[type[Exception], ...] = (EmptyWindowError, NightError, *_store_errors())
-    settings = _settings(data=data)
+    settings = _settings(data=data, scheduler=scheduler, archive=archive)
     days = None if window is None else _days(window)
+    _require_store(settings)
     try:
         address = running_service(settings.data)
+        if address is not None and (scheduler or archive or jobs):
+            _fail(
+                f"The service at {address} owns {settings.data} and decides where its nights run: set BENANG_SCHEDULER "
+                "and BENANG_ARCHIVE there."
+            )
         with console.night_bar(quiet=as_json) as on_progress:
             night = (
                 recluster_alone(
                     settings,
                     window_days=days or settings.recluster_window_days,
                     dry_run=dry_run,
-                    jobs=jobs,
+                    work=Work(jobs, settings.scheduler, settings.archive),
                     on_progress=on_progress,
                 )
                 if address is None
@@ -175,6 +200,35 @@ def _days(window: str) -> float:
 
 Actor = Annotated[str, typer.Option(help="Who says so.  [default: the name you are logged in with]")]
 Note = Annotated[str, typer.Option(help="Why, for those who come after.")]
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="New folder for the archive.")],
+    data: Data = None,
+    format_: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.PARQUET,
+    as_json: Json = False,
+) -> None:
+    """Write every article with its groups and vectors as an archive, a folder a day.
+
+    Reads one view of the store, beside a running service or alone.
+    """
+    try:
+        from service.archive import ArchiveError, write_archive  # noqa: PLC0415
+    except ImportError as error:
+        _fail(f"{error}: Parquet needs `pip install benang[cluster]`.")
+    from service.store.export import count_articles  # noqa: PLC0415
+
+    with _reading(_settings(data=data)) as connection:
+        try:
+            with console.bar("Writing", count_articles(connection), quiet=as_json) as advance:
+                count = write_archive(connection, out, progress=advance)
+        except (ArchiveError, OSError) as error:
+            _fail(str(error))
+    if as_json:
+        _print_json({"articles": count, "folder": str(out), "format": format_.value})
+    else:
+        console.say(f"{count:,} articles are in {out}.")
 
 
 @app.command()
@@ -244,6 +298,7 @@ def _edit(data: Path | None, group: str, action: str, word: dict[str, Any], as_j
 
     expected: tuple[type[Exception], ...] = (EditRefusedError, *_store_errors())
     settings = _settings(data=data)
+    _require_store(settings)
     try:
         address = running_service(settings.data)
         said = (
@@ -459,13 +514,10 @@ def _store_errors() -> tuple[type[Exception], ...]:
 @contextmanager
 def _reading(settings: Settings) -> Iterator[Any]:
     from service.errors import StoreUnavailable  # noqa: PLC0415
-    from service.store.engine import FILE, reader_engine  # noqa: PLC0415
+    from service.store.engine import reader_engine  # noqa: PLC0415
     from service.store.read import reading  # noqa: PLC0415
 
-    if not (settings.data / FILE).is_file():
-        _fail(
-            f"There is no store in {settings.data}. `benang ingest` or `benang serve` makes one; --data names it."
-        )
+    _require_store(settings)
     engine = reader_engine(settings.data)
     try:
         with reading(engine) as connection:
@@ -477,6 +529,15 @@ def _reading(settings: Settings) -> Iterator[Any]:
         )
     finally:
         engine.dispose()
+
+
+def _require_store(settings: Settings) -> None:
+    from service.store.engine import FILE  # noqa: PLC0415
+
+    if not (settings.data / FILE).is_file():
+        _fail(
+            f"There is no store in {settings.data}. `benang ingest` or `benang serve` makes one; --data names it."
+        )
 
 
 def _print_json(value: Any) -> None:

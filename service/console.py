@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rich.console import Console
 from rich.progress import (
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from service.demo.show import Demo
     from service.evaluate import Report
     from service.fit import Fitted
-    from service.intake import Record
     from service.loading import Load
     from service.metrics import Score
     from service.shift import Progress as Far
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
 MAX_REJECTED_SHOWN = 10
 MAX_CHANGES_SHOWN = 5
 SHOWN_NEW = 5
+Item = TypeVar("Item")
+
 _out = Console(highlight=False)
 _err = Console(stderr=True, highlight=False)
 
@@ -49,6 +50,11 @@ def plain(text: str) -> Text:
 def complain(message: str) -> None:
     """Say what went wrong, on standard error."""
     _err.print(Text("benang: ", style="bold red") + Text(message))
+
+
+def say(message: str) -> None:
+    """Say a sentence."""
+    _out.print(Text(message))
 
 
 @contextmanager
@@ -93,7 +99,7 @@ class FilesBar:
         self._done = False
         self._start = datetime.now().astimezone()
 
-    def reading(self, name: str, records: Iterator[Record]) -> Iterator[Record]:
+    def reading(self, name: str, records: Iterator[Item]) -> Iterator[Item]:
         """Pass the records of one file through, counting them."""
         for record in records:
             self._read += 1

@@ -15,13 +15,15 @@ import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from ulid import ULID
 
 from embeddings.warm import warm_up
+from service.bell import Bell
+from service.courier import Courier
 from service.errors import BenangError, NotReady, QueueFull, Refused, StorageFull, StoreUnavailable
 from service.extract import PagePool
 from service.ingest import Cuts, Prepared, batches, ingest, prepare_vectors
@@ -29,7 +31,7 @@ from service.learned import check_model, load_models
 from service.model import ID_PREFIXES
 from service.nightly import STAGES, EmptyWindowError
 from service.rebuild import rebuild
-from service.shift import NightError, Progress, Shift, night_of, progress_of
+from service.shift import NightError, Progress, Shift, Work, night_of, progress_of
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import nights, remove, write
 from service.store.apply import apply_plan
@@ -41,6 +43,7 @@ from service.store.engine import (
     schema_is_current,
     writer_engine,
 )
+from service.webhooks import allowed_hosts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -57,8 +60,11 @@ if TYPE_CHECKING:
     from service.telemetry import Metrics
     from service.window import Window
 
+T = TypeVar("T")
+
 MIN_DISK_FREE = 64 * 2**20
 RETRY_S = 1.0
+_NIGHT_ENDS_S = 0.05
 _SQLITE_FULL = 13
 _SQLITE_IOERR_WRITE = 778
 
@@ -92,6 +98,14 @@ class Desk:
         self.model = models.encoder.name
         self.reader = reader_engine(settings.data)
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
+        self.bell = Bell()
+        self._courier = Courier(
+            reader=self.reader,
+            write=self.write,
+            bell=self.bell,
+            metrics=metrics,
+            hosts=allowed_hosts(settings.webhook_hosts),
+        )
         self._engine = engine
         self._closing = closing
         self.cuts = Cuts(settings.cut, settings.story_cut)
@@ -102,6 +116,7 @@ class Desk:
         self._pending_lock = threading.Lock()
         self._open = True
         self._night: threading.Thread | None = None
+        self._nights_over = False
         self._night_lock = threading.Lock()
         self._night_progress: tuple[str, Progress | None] = ("", None)
         self._shift: Shift | None = None
@@ -144,6 +159,7 @@ class Desk:
             raise
         for thread in desk._threads:
             thread.start()
+        desk._courier.start()
         metrics.writer_lock_held.set(1)
         # Counting looks at every vector: when someone asks, not after every batch.
         metrics.database_vectors.set_function(desk._vectors_stored)
@@ -169,6 +185,13 @@ class Desk:
         """Queue the removal of an article; the future says whether there was one."""
         return self._call(lambda: self._remove(article_id))
 
+    def write(self, call: Callable[[Connection], T], *, forced: bool = False) -> Future[T]:
+        """Queue a function that runs in a transaction of the writer; what it raises is taken for a failing store.
+
+        With `forced` it is not refused for want of room in the queue.
+        """
+        return self._call(lambda: self._in_transaction(call), forced=forced)
+
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         """Queue a search for the neighbours of an article that is not stored."""
         return self._call(lambda: neighbours_of_text(self._engine, self._live(), self.models, article, limit))
@@ -188,13 +211,16 @@ class Desk:
         """
         days = self.settings.recluster_window_days if window_days is None else window_days
         with self._night_lock:
+            if self._nights_over:
+                raise NotReady("writer_alive")
             if self._night is not None and self._night.is_alive():
                 raise Refused("reclustering_running")
             run_id = ID_PREFIXES["run"] + str(ULID())
-            self._write(
+            self.write(
                 lambda connection: nights.begin(
                     connection, run_id, window_days=days, dry_run=dry_run, now_us=_now_us()
-                )
+                ),
+                forced=True,
             ).result()
             self._night_progress = (run_id, Progress(STAGES[0], 0.0))
             self._night = threading.Thread(
@@ -232,15 +258,13 @@ class Desk:
 
     def close(self) -> None:
         """Take no more, end a night that is under way, finish what is queued, and close everything in reverse order."""
-        shift, night = self._shift, self._night
-        if shift is not None:
-            shift.end()
-        if night is not None:
-            night.join()
+        self._end_nights()
+        self._courier.stop()
         with self._pending_lock:
             if not self._open:
                 return
             self._open = False
+        self.bell.close()
         self._to_encode.put(None)
         for thread in self._threads:
             thread.join()
@@ -287,14 +311,9 @@ class Desk:
     def _call(self, call: Callable[[], Any], *, forced: bool = False) -> Future[Any]:
         return self._accept(self._to_write, lambda future: _Job(future, call=call), forced=forced)
 
-    def _write(self, work: Callable[[Connection], Any]) -> Future[Any]:
-        """Queue a transaction of the desk's own, which is never refused for want of room."""
-
-        def call() -> Any:
-            with self._engine.begin() as connection:
-                return work(connection)
-
-        return self._call(call, forced=True)
+    def _in_transaction(self, call: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return call(connection)
 
     # --- the encoder thread -------------------------------------------------------------------------------------------
 
@@ -317,6 +336,7 @@ class Desk:
     def _write_loop(self) -> None:
         waiting: deque[_Job] = deque()
         while True:
+            self.bell.ring()  # whatever the last job was, it may have told the change feed
             job = waiting.popleft() if waiting else self._next_job()
             if job is None:
                 return
@@ -463,28 +483,42 @@ class Desk:
 
     # --- nights -------------------------------------------------------------------------------------------------------
 
+    def _end_nights(self) -> None:
+        """Let no night begin any more, and end one that is under way, whether it has its process yet or not."""
+        with self._night_lock:
+            self._nights_over = True
+        while self._night is not None and self._night.is_alive():
+            if (shift := self._shift) is not None:
+                shift.end()
+            self._night.join(_NIGHT_ENDS_S)
+
     def _watch_night(self, run_id: str, window_days: float, dry_run: bool, jobs: int) -> None:
         """Wait for the process of a night and carry out what it proposes; runs on a thread of its own."""
         error: str | None = None
         try:
             night = night_of(self.settings, window_days, _now_us())
-            self._shift = Shift(self.settings, night, jobs)
+            work = Work(jobs, self.settings.scheduler, self.settings.archive)
+            self._shift = Shift(self.settings, night, work)
             proposal = self._shift.wait(lambda progress: self._show(run_id, progress))
             self._show(run_id, progress_of("writing", 0, 1))
             if dry_run:
                 diff = proposal.plan.diff()
-                self._write(lambda one: nights.finish(one, run_id, now_us=_now_us(), diff=diff)).result()
+                self.write(
+                    lambda one: nights.finish(one, run_id, now_us=_now_us(), diff=diff), forced=True
+                ).result()
             else:
                 self.carry_out(proposal, run_id).result()
         except (EmptyWindowError, NightError) as failure:
-            error = str(failure)
+            error = nights.LOST if self._nights_over else str(failure)
         except Exception as failure:
             log.exception("night_failed", run=run_id)
             error = f"The night failed ({type(failure).__name__}); nothing was changed."
         self._shift = None
         if error is not None:
             with contextlib.suppress(Exception):  # a store that fails now is told of at the next start
-                self._write(lambda one: nights.finish(one, run_id, now_us=_now_us(), error=error)).result()
+                self.write(
+                    lambda one: nights.finish(one, run_id, now_us=_now_us(), error=error), forced=True
+                ).result()
         self._night_progress = ("", None)
 
     def _show(self, run_id: str, progress: Progress) -> None:

@@ -6,6 +6,7 @@
     ├── NotFound
     │   └── Gone              deleted, the tombstone stays
     ├── QueueFull             the writer has as much as it may hold
+    ├── TooManyStreams        as many streams are open as may be
     ├── NotReady              a condition of /readyz does not hold
     └── StoreUnavailable      the database did not answer
         └── StorageFull       no room for another commit
@@ -43,6 +44,9 @@ PROBLEMS: Mapping[str, Problem] = {
         400, "Malformed gzip", "The gzip body is damaged, cut short or has too many parts."
     ),
     "malformed_request": Problem(400, "Malformed request", "A header of the request cannot be understood."),
+    "webhooks_off": Problem(
+        403, "Webhooks are off", "The operator has to name the hosts that may be told of changes."
+    ),
     "not_found": Problem(404, "Not found", "Nothing is stored under this address."),
     "reclustering_running": Problem(
         409, "Re-clustering is running", "One run at a time: wait until it is done, then start another."
@@ -57,6 +61,9 @@ PROBLEMS: Mapping[str, Problem] = {
         "The address does not take this method; the Allow header names those it takes.",
     ),
     "body_timeout": Problem(408, "Body timeout", "The body did not arrive in time."),
+    "too_many_webhooks": Problem(
+        409, "Too many webhooks", "There are as many webhooks as this service keeps: delete one first."
+    ),
     "body_too_large": Problem(413, "Body too large", "The body is larger than this route takes."),
     "inflated_too_large": Problem(413, "Inflated body too large", "The body is too large once inflated."),
     "too_many_items": Problem(
@@ -81,6 +88,11 @@ PROBLEMS: Mapping[str, Problem] = {
     "not_ready": Problem(
         503, "Not ready", "The service cannot take this yet: try again after Retry-After seconds."
     ),
+    "too_many_streams": Problem(
+        503,
+        "Too many streams",
+        "As many streams are open as this service takes: try again, or read page by page.",
+    ),
     "store_unavailable": Problem(
         503, "Store unavailable", "The database did not answer: try again, a repeated article is stored once."
     ),
@@ -96,12 +108,19 @@ _RULES = {
     "string_unicode": "surrogate",
     "int_parsing_size": "out_of_range",
     "greater_than": "out_of_range",
+    "literal_error": "unknown_value",
     "greater_than_equal": "out_of_range",
     "less_than_equal": "out_of_range",
 }
 _PLACES = {"body": "", "query": "/query", "path": "/path", "header": "/header"}
 
-RETRY_AFTER_S = {"queue_full": 1, "not_ready": 5, "store_unavailable": 2, "storage_full": 60}
+RETRY_AFTER_S = {
+    "queue_full": 1,
+    "not_ready": 5,
+    "too_many_streams": 5,
+    "store_unavailable": 2,
+    "storage_full": 60,
+}
 
 FIELD_MESSAGES: Mapping[str, str] = {
     "missing": "This field is needed.",
@@ -110,6 +129,7 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "too_short": "This is shorter than allowed.",
     "out_of_range": "This number is outside the allowed range.",
     "wrong_type": "This has the wrong type.",
+    "unknown_value": "This is none of the values taken here.",
     "nul": "NUL characters cannot be stored.",
     "surrogate": "Lone surrogates are not text.",
     "blank": "This holds nothing that can be read.",
@@ -122,6 +142,8 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "source_not_found": "The page does not name its outlet: send `source` or `url`.",
     "bad_url": "Send a full http or https address.",
     "url_credentials": "An address must not hold a user name or password.",
+    "https_needed": "Send an https address; http may only lead to the machine of the service itself.",
+    "host_not_allowed": "The operator has not named this host among those that may be told of changes.",
     "bad_time": "Send an RFC 3339 time with an offset (2020-08-16T12:59:00+07:00) or a date (2020-08-16).",
     "naive_time": "The time has no offset: add Z or one such as +07:00.",
     "plus_as_space": "The `+` of the offset arrived as a space: write it as %2B in an address.",
@@ -134,7 +156,7 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "leaves_nothing": "Something must stay behind.",
     "contradicts": "This editor's word says the opposite: undo it first.",
     "undone_already": "This was undone already.",
-    "empty_window": "No article was received in the window, and none waits to be settled.",
+    "after_ahead": "No change has this number yet: the store was replaced, mirror it anew from 0.",
     "invalid": "This value cannot be used.",
 }
 
@@ -194,6 +216,12 @@ class QueueFull(BenangError):  # noqa: N818
     """The writer's queue has no room."""
 
     code = "queue_full"
+
+
+class TooManyStreams(BenangError):  # noqa: N818
+    """No more streams may be open."""
+
+    code = "too_many_streams"
 
 
 class NotReady(BenangError):  # noqa: N818
@@ -267,7 +295,11 @@ def _field_error(error: Mapping[str, Any], prefix: str) -> FieldError:
     rule = str(error["type"])
     code = rule if rule in FIELD_MESSAGES and rule not in _RULES else _RULES.get(rule, _other(rule))
     limit = context.get("max_length")
-    message = f"At most {limit} are allowed." if code == "too_long" and isinstance(limit, int) else None
+    message = None
+    if code == "too_long" and isinstance(limit, int):
+        message = f"At most {limit} are allowed."
+    elif code == "unknown_value":
+        message = f"Send one of {context['expected']}."
     return FieldError.of(start + "".join(f"/{step}" for step in steps), code, message)
 
 

@@ -1,4 +1,4 @@
-"""Many articles from files into a desk: read and prepared in worker processes, encoded here, decided by the writer.
+"""Many articles from files into a desk: read and encoded in worker processes, decided by the writer.
 
 Results stay in the order of the files, so the decisions are those of one article after the other.
 """
@@ -9,21 +9,22 @@ import contextlib
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from embeddings.text import normalise
-from embeddings.vectors import assemble
 from service.errors import QueueFull
 from service.ingest import Prepared
-from service.reading import Readers, Readied, Rejected
+from service.model import Article
+from service.reading import Readers, Readied, Rejected, vectors_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
 
     from service.desk import Desk
-    from service.intake import Record
+    from service.intake import Line, Record
     from service.model import Outcome
+
+Item = TypeVar("Item", bound="Line | Record")
 
 CHUNK = 256
 AHEAD = 4
@@ -57,19 +58,20 @@ class Tally:
 
 def feed(
     desk: Desk,
-    records: Iterable[Record],
+    records: Iterable[Item],
     *,
     workers: int = 1,
     readers: Readers | None = None,
-    on_chunk: Callable[[list[Record], list[Outcome | Rejected]], None] = lambda _records, _results: None,
+    on_chunk: Callable[[list[Item], list[Outcome | Rejected]], None] = lambda _records, _results: None,
 ) -> Tally:
     """Send all `records` to `desk` and count what became of them.
 
-    They are read by `readers`, else by `workers` processes started for it. `on_chunk` hears of each chunk once it is durable, with one result a record, in order.
+    They are read by `readers`, else by `workers` processes started for it. `on_chunk` hears of each chunk once it is
+    durable, with one result a record, in order.
     """
     tally = Tally()
-    reading: deque[tuple[list[Record], Future[list[Readied | Rejected]]]] = deque()
-    deciding: deque[tuple[list[Record], list[Readied | Rejected], Future[list[Outcome]]]] = deque()
+    reading: deque[tuple[list[Item], Future[list[Readied | Rejected]]]] = deque()
+    deciding: deque[tuple[list[Item], list[Readied | Rejected], Future[list[Outcome]]]] = deque()
 
     def settle() -> None:
         part, read, future = deciding.popleft()
@@ -101,7 +103,7 @@ def feed(
     with contextlib.ExitStack() as closing:
         readers = readers or closing.enter_context(Readers(desk.settings, workers))
         for part in _chunks(records):
-            reading.append((part, readers.read(part)))
+            reading.append((part, readers.read(part, desk.models.encoder)))
             if len(reading) > AHEAD:
                 decide()
         while reading:
@@ -112,11 +114,10 @@ def feed(
 
 
 def _submit(desk: Desk, ready: list[Readied], make_room: Callable[[], bool]) -> Future[list[Outcome]]:
-    texts = [(normalise(item.article.title), normalise(item.article.text)) for item in ready]
-    vectors = assemble(desk.models.encoder, texts, [item.terms for item in ready])
-    prepared = [
-        Prepared(item.article, item.fingerprint, vector) for item, vector in zip(ready, vectors, strict=True)
-    ]
+    articles = [Article(*item.values) for item in ready]
+    vectors = vectors_of(desk.models.encoder, articles, ready)
+    prints = [item.fingerprint for item in ready]
+    prepared = list(map(Prepared, articles, prints, vectors))
     while True:
         try:
             return desk.submit_prepared(prepared)
@@ -125,7 +126,7 @@ def _submit(desk: Desk, ready: list[Readied], make_room: Callable[[], bool]) -> 
                 raise
 
 
-def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+def _chunks(records: Iterable[Item]) -> Iterator[list[Item]]:
     iterator = iter(records)
     while part := list(islice(iterator, CHUNK)):
         yield part

@@ -23,7 +23,7 @@ from service.desk import Desk
 from service.ingest import prepare_vectors
 from service.intake import Record
 from service.learned import load_models
-from service.reading import Reader, Readied
+from service.reading import Reader, Rejected
 from service.settings import CUTS_FILE
 from service.telemetry import Metrics
 
@@ -375,10 +375,10 @@ def _prepared(articles: Sequence[GoldArticle], settings: Settings, models: Model
                 for name in ("external_id", "source", "title", "text", "published_at")
             }
             found = reader.read(Record(article.external_id, fields))
-            if not isinstance(found, Readied):
+            if isinstance(found, Rejected):
                 place = article.external_id.partition(":")[2]
                 raise FitError(f"{place} is refused ({found.code}): {'; '.join(found.errors)}")
-            ready.append(found.article)
+            ready.append(found)
     finally:
         reader.close()
     return prepare_vectors(models, ready)

@@ -181,14 +181,14 @@ def _decide_part(
         _settle_exact_copies(window, drafts, models.name)
         stage("choose")
         created = [_outcome(draft) for draft in drafts]
-        write.insert_outcomes(connection, created, [draft.prepared.fingerprint for draft in drafts])
+        prints = [draft.prepared.fingerprint for draft in drafts]
+        write.insert_outcomes(connection, created, prints, now_us)
         write.insert_vectors(
             connection,
             [write.NewVector(draft.id, draft.opens, draft.prepared.vectors.to_bytes()) for draft in compared],
         )
         revised = [outcome for outcome in outcomes.values() if outcome.status == "revised"]
-        touched = [outcome.placement.cluster_id for outcome in (*created, *revised)]
-        write.refresh_counts(connection, touched, now_us)
+        write.refresh_counts(connection, [outcome.placement.cluster_id for outcome in revised], now_us)
         changes.tell(connection, [*_news(created), *_edits(revised)], now_us)
     stage("commit")
     window.articles.add_dense(_rows(compared) + revised_rows)

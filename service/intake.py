@@ -8,7 +8,7 @@ import sys
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,6 +48,21 @@ class Record:
     error: str | None = None
 
 
+class Line(NamedTuple):
+    """One line of an NDJSON file as it stands there, for who parses it elsewhere."""
+
+    place: str
+    json: bytes
+
+    def record(self) -> Record:
+        """Parse the line."""
+        try:
+            value = json.loads(self.json)
+        except (ValueError, RecursionError):
+            return Record(self.place, None, "not JSON")
+        return _record(self.place, value)
+
+
 def find_files(paths: Iterable[str]) -> list[str]:
     """Return the files named by `paths`, folders opened; "-" stays standard input.
 
@@ -78,6 +93,16 @@ def read_records(name: str) -> Iterator[Record]:
     Raises:
         IntakeError: the file breaks off or is damaged.
     """
+    for item in read_items(name):
+        yield item.record() if isinstance(item, Line) else item
+
+
+def read_items(name: str) -> Iterator[Line | Record]:
+    """Yield the articles of one file, those of NDJSON unparsed.
+
+    Raises:
+        IntakeError: the file breaks off or is damaged.
+    """
     if name == "-":
         yield from _lines("stdin", sys.stdin.buffer)
         return
@@ -87,7 +112,7 @@ def read_records(name: str) -> Iterator[Record]:
         raise IntakeError(f"{name} cannot be read to its end: {error}. What came before is kept.") from error
 
 
-def _read_file(name: str, path: Path) -> Iterator[Record]:
+def _read_file(name: str, path: Path) -> Iterator[Line | Record]:
     kind = _kind(path)
     if kind in PAGES:
         text = _read(path).decode("utf-8", "replace")
@@ -130,16 +155,10 @@ def _read(path: Path) -> bytes:
         return file.read()
 
 
-def _lines(name: str, lines: Iterable[bytes]) -> Iterator[Record]:
+def _lines(name: str, lines: Iterable[bytes]) -> Iterator[Line]:
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            place = f"{name}:{number}"
-            try:
-                value = json.loads(line)
-            except (ValueError, RecursionError):
-                yield Record(place, None, "not JSON")
-            else:
-                yield _record(place, value)
+            yield Line(f"{name}:{number}", line)
 
 
 def _json(name: str, data: bytes) -> Iterator[Record]:

@@ -16,13 +16,14 @@ import httpx
 from service import console
 from service.desk import Desk
 from service.feed import Tally, feed
-from service.intake import Record, count_records, read_records
+from service.intake import count_records, read_items, read_records
 from service.reading import Readers, Rejected
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from service.intake import Line, Record
     from service.model import Outcome
     from service.settings import Settings
 
@@ -83,10 +84,10 @@ def _feed_files(desk: Desk, readers: Readers, files: Sequence[str], *, quiet: bo
     with console.files_bar(files, count_records(files), quiet=quiet) as bar:
         start = time.perf_counter()
 
-        def passed(records: list[Record], _results: list[Outcome | Rejected]) -> None:
+        def passed(records: list[Line | Record], _results: list[Outcome | Rejected]) -> None:
             bar.passed(len(records), records[-1].place)
 
-        records = chain.from_iterable(bar.reading(name, read_records(name)) for name in files)
+        records = chain.from_iterable(bar.reading(name, read_items(name)) for name in files)
         tally = feed(desk, records, readers=readers, on_chunk=passed)
         return Load(tally, time.perf_counter() - start)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -12,8 +12,32 @@ Precision = Literal["second", "minute", "day"]
 Relation = Literal["original", "exact_copy", "near_copy", "reprint"]
 Status = Literal["created", "unchanged", "revised"]
 Rule = Literal["copy", "joined", "opened", "regrouped", "editor"]
+Kind = Literal[
+    "article.assigned",
+    "article.revised",
+    "article.moved",
+    "article.deleted",
+    "cluster.created",
+    "cluster.split",
+    "cluster.moved",
+    "cluster.merged",
+    "cluster.deleted",
+    "story.created",
+    "story.split",
+    "story.merged",
+    "story.deleted",
+]
+"""What can become of an article or a group, as the change feed calls it."""
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
-ID_PREFIXES = {"article": "art_", "cluster": "clu_", "story": "sto_", "run": "run_", "edit": "edt_"}
+ID_PREFIXES = {
+    "article": "art_",
+    "cluster": "clu_",
+    "story": "sto_",
+    "run": "run_",
+    "edit": "edt_",
+    "webhook": "whk_",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +108,11 @@ class Placement:
     cluster_created: bool
     reason: Reason
     story_reason: Reason | None
+
+    @property
+    def opens_story(self) -> bool:
+        """Say whether the article opened its story with its cluster."""
+        return self.cluster_created and self.story_reason is not None and self.story_reason.rule == "opened"
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,9 +71,12 @@ def cores() -> int:
 
 
 def die_with_parent() -> None:
-    """Let the system end this process when the one that started it ends, however it ends."""
+    """Let the system end this process when the one that started it ends, however it ends; end now if it has."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    parent = multiprocessing.parent_process()
+    if parent is not None and os.getppid() != parent.pid:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def _search(batch: Sequence[int]) -> Pairs:

@@ -113,11 +113,11 @@ def _extract(item: Probe, pages: PagePool) -> Page:
 def _check_found(item: Probe, title: str, text: str, source: str) -> None:
     body = next(name for name in ("text", "html", "page") if getattr(item, name) is not None)
     found = (
-        (title, FieldError.of("/title", "title_not_found")),
-        (text, FieldError.of(f"/{body}", "text_not_found")),
-        (source, FieldError.of("/source", "source_not_found")),
+        (title, "/title", "title_not_found"),
+        (text, f"/{body}", "text_not_found"),
+        (source, "/source", "source_not_found"),
     )
-    errors = [error for value, error in found if not value.strip()]
+    errors = [FieldError.of(pointer, code) for value, pointer, code in found if not value.strip()]
     if errors:
         raise Refused("invalid", errors)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from embeddings.centroids import centroids_for
 from embeddings.vectors import ArticleVectors
 from service.ingest import flags_of, outlet_id, prepare_vectors
 from service.store import write
@@ -36,6 +37,7 @@ def rebuild(
         window_days=window_days,
         story_horizon_days=story_horizon_days,
         rarity=models.background.rarity,
+        centroids=centroids_for(models.encoder.name),
     )
     with engine.connect() as connection:
         chunk: list[write.StoredVector] = []
@@ -67,11 +69,8 @@ def _shelve(
     for row, stored in zip(rows, chunk, strict=True):
         cluster = window.cluster_number(stored.cluster_id, stored.story_id)
         window.place(row, cluster, is_copy=stored.is_copy)
-        window.articles.add_terms(row)
-        if stored.opens_cluster:
-            window.heads.add_terms(row)
-    window.articles.add_dense(rows)
-    window.heads.add_dense([row for row in rows if row in window.heads])
+    window.articles.add(rows)
+    window.heads.add([row for row, stored in zip(rows, chunk, strict=True) if stored.opens_cluster])
 
 
 def _vectors(connection: Connection, models: Models, stored: write.StoredVector) -> ArticleVectors:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from service.settings import Settings
+    from service.shift import Work
 
 POLL_S = 0.5
 TIMEOUT_S = 60.0
@@ -32,7 +33,7 @@ def recluster_alone(
     *,
     window_days: float,
     dry_run: bool,
-    jobs: int,
+    work: Work,
     on_progress: Callable[[Progress], None],
 ) -> dict[str, Any]:
     """Own the data folder, run a night over it and return the run as the API shows it.
@@ -54,7 +55,7 @@ def recluster_alone(
             nights.give_up_lost(connection, _now_us())
             nights.begin(connection, run_id, window_days=window_days, dry_run=dry_run, now_us=_now_us())
         try:
-            _run(engine, settings, run_id, window_days, dry_run, jobs, on_progress)
+            _run(engine, settings, run_id, window_days, dry_run, work, on_progress)
         except BaseException as error:
             with engine.begin() as connection:
                 nights.finish(connection, run_id, now_us=_now_us(), error=str(error) or type(error).__name__)
@@ -71,11 +72,11 @@ def _run(
     run_id: str,
     window_days: float,
     dry_run: bool,
-    jobs: int,
+    work: Work,
     on_progress: Callable[[Progress], None],
 ) -> None:
     night = night_of(settings, window_days, _now_us())
-    shift = Shift(settings, night, jobs)
+    shift = Shift(settings, night, work)
     try:
         proposal = shift.wait(on_progress)
     finally:

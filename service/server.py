@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from service.bell import Bell
     from service.settings import Settings
 
 ADDRESS_FILE = "service.json"
@@ -55,7 +56,7 @@ def run_server(settings: Settings) -> None:
         )
         host, port = listener.getsockname()[:2]
         with _announced(settings.data, f"http://{_in_url(host)}:{port}"):
-            _Server(config).run(sockets=[listener])
+            Server(config, desk.bell).run(sockets=[listener])
 
 
 @contextmanager
@@ -104,8 +105,17 @@ def running_service(folder: Path) -> str | None:
     return str(json.loads(file.read_text(encoding="utf-8"))["url"])
 
 
-class _Server(uvicorn.Server):
-    """A server that returns after its shutdown, so that the desk can be closed."""
+class Server(uvicorn.Server):
+    """A server that ends the streams before it waits for answers, and returns after its shutdown."""
+
+    def __init__(self, config: uvicorn.Config, bell: Bell) -> None:
+        super().__init__(config)
+        self._bell = bell
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Drain: an open stream would never finish by itself."""
+        self._bell.close()
+        await super().shutdown(sockets)
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

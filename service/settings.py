@@ -59,6 +59,14 @@ class Settings(BaseSettings):
         description="Local time of the nightly run (`02:00`) while serving; empty for none.",
     )
 
+    scheduler: str = Field(
+        default="",
+        description="Dask scheduler that nights run on (`tcp://host:8786`); empty for this machine.",
+    )
+    archive: Path | None = Field(
+        default=None, description="Parquet archive that workers read; none when they reach the data folder."
+    )
+
     max_body_bytes: int = Field(default=2 * 2**20, gt=0, description="Bytes of one article's request body.")
     max_bulk_bytes: int = Field(default=8 * 2**20, gt=0, description="Bytes of a bulk body on the wire.")
     max_inflated_bytes: int = Field(
@@ -71,6 +79,13 @@ class Settings(BaseSettings):
         default=600.0, ge=0, description="Seconds a publication time may lie ahead of our clock."
     )
     queue_size: int = Field(default=64, gt=0, description="Batches that may wait for the writer.")
+    max_streams: int = Field(
+        default=64, gt=0, description="Streams of the change feed that may be open at a time."
+    )
+    webhook_hosts: str = Field(
+        default="",
+        description="Hosts that webhooks may be sent to, separated by commas; none: webhooks are off.",
+    )
     batch_size: int = Field(default=256, gt=0, description="Articles the writer decides in one transaction.")
 
     @model_validator(mode="after")

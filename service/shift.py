@@ -5,24 +5,32 @@ from __future__ import annotations
 import gc
 import multiprocessing
 import traceback
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from embeddings.warm import warm_up
 from service.ingest import Cuts
 from service.learned import load_models
 from service.nightly import STAGES, EmptyWindowError, Night, propose
 from service.parallel import Local, cores, die_with_parent
-from service.stage import Horizons
+from service.stage import HandsError, Horizons
+from service.store import snapshot
 from service.store.engine import reader_engine
 from service.stored_vectors import StoreVectors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
+    from pathlib import Path
 
+    from sqlalchemy import Engine
+
+    from service.ingest import Models
     from service.nightly import Proposal
     from service.settings import Settings
+    from service.stage import Hands
 
 SHARES = dict(zip(STAGES, (0.1, 0.6, 0.05, 0.2, 0.05), strict=True))
 """How much of a night each stage takes, about."""
@@ -51,14 +59,29 @@ def night_of(settings: Settings, window_days: float, now_us: int) -> Night:
     return Night(now_us, window_days, Horizons(settings.window_days, settings.story_horizon_days))
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """Who works: `jobs` processes of this machine (0: one a core), or the Dask cluster of the scheduler at an address.
+
+    Workers of a cluster read vectors from the `archive`, a folder that all of them reach, else from the data folder.
+    """
+
+    jobs: int = 0
+    scheduler: str = ""
+    archive: Path | None = None
+
+
+HERE = Work()
+
+
 class Shift:
     """One night under way in a child process."""
 
-    def __init__(self, settings: Settings, night: Night, jobs: int = 0) -> None:
+    def __init__(self, settings: Settings, night: Night, work: Work = HERE) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe(duplex=False)
         self._process = context.Process(
-            target=_work, args=(theirs, settings, night, jobs or cores()), name="night", daemon=False
+            target=_work, args=(theirs, settings, night, work), name="night", daemon=False
         )
         self._process.start()
         theirs.close()
@@ -89,42 +112,79 @@ class Shift:
             ) from None
         finally:
             self.end()
+            self._process.join()
+            self._pipe.close()
 
     def end(self) -> None:
-        """End the process if it still runs."""
-        if self._process.is_alive():
-            self._process.terminate()
-        self._process.join()
-        self._pipe.close()
+        """End the process if it still runs, even one that is stopped; from any thread, `wait` hears of it."""
+        self._process.kill()
 
 
-def _work(pipe: Connection, settings: Settings, night: Night, jobs: int) -> None:
+def _work(pipe: Connection, settings: Settings, night: Night, work: Work) -> None:
     die_with_parent()
     try:
-        pipe.send(_result(pipe, settings, night, jobs))
+        pipe.send(_result(pipe, settings, night, work))
     except BrokenPipeError:
         return  # nobody waits any more
 
 
-def _result(pipe: Connection, settings: Settings, night: Night, jobs: int) -> tuple[str, Any]:
+def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> tuple[str, Any]:
     try:
         models = load_models(settings.model, settings.pair_model)
         warm_up()
         engine = reader_engine(settings.data)
         gc.disable()  # nothing on this road is cyclic, and what is forked off shares memory only while untouched
-        proposal = propose(
-            engine,
-            Local(models, StoreVectors(engine, models), night.horizons, jobs),
-            Cuts(settings.cut, settings.story_cut),
-            night,
-            model=models.name,
-            progress=lambda *far: pipe.send(("progress", far)),
-        )
+        with _hands(settings, night, work, models, engine) as hands:
+            proposal = propose(
+                engine,
+                hands,
+                Cuts(settings.cut, settings.story_cut),
+                night,
+                model=models.name,
+                progress=lambda *far: pipe.send(("progress", far)),
+            )
     except EmptyWindowError as error:
         return "empty", str(error)
     except BrokenPipeError:
         raise
+    except HandsError as error:
+        return "failed", str(error)
     except Exception as error:  # noqa: BLE001  whoever waits must hear why
         traceback.print_exc()
-        return "failed", f"The night failed ({type(error).__name__}: {error}); nothing was changed."
+        why = str(error).partition("\n")[0]  # further lines are of use in the log alone
+        return "failed", f"The night failed ({type(error).__name__}: {why}); nothing was changed."
     return "proposal", proposal
+
+
+@contextmanager
+def _hands(settings: Settings, night: Night, work: Work, models: Models, engine: Engine) -> Iterator[Hands]:
+    if not work.scheduler:
+        yield Local(models, StoreVectors(engine, models), night.horizons, work.jobs or cores())
+        return
+    try:
+        from service.archive import read_facts  # noqa: PLC0415  only who has a cluster needs the extra
+        from service.distributed import Source, connected  # noqa: PLC0415
+    except ImportError as error:
+        raise HandsError(f"{error}: a Dask cluster needs `pip install benang[cluster]`.") from error
+    if work.archive is not None:
+        _check_archive(engine, read_facts(work.archive))
+    folder = (work.archive or settings.data).resolve()
+    source = Source(
+        str(folder),
+        work.archive is not None,
+        settings.model,
+        settings.pair_model,
+        night.horizons,
+        uuid4().hex,
+    )
+    with connected(work.scheduler, source) as hands:
+        yield hands
+
+
+def _check_archive(engine: Engine, facts: dict[str, Any]) -> None:
+    with engine.connect() as connection:
+        revised = snapshot.count_revised(connection, facts["last_change"])
+    if revised:
+        raise HandsError(
+            f"{revised:,} articles were edited since the archive was written. Export it anew; nothing was changed."
+        )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
+from embeddings.centroids import centroids_for
 from embeddings.company import EVENT, STORY, whole_company
 from embeddings.similarity import FEATURES, compare
 from embeddings.vectors import ArticleVectors
@@ -30,6 +31,10 @@ Level = Literal["cluster", "story"]
 CHUNK = 2000
 BATCH = 512
 """Members that look for others in one call: many enough for bulk work, few enough to show progress."""
+
+
+class HandsError(RuntimeError):
+    """Whoever should do the work of a stage cannot; the message says why and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +69,11 @@ class Nearest:
     partner: int
     probability: float
     evidence: dict[str, float]
+
+    def moved(self, by: int) -> Nearest:
+        """Return the same where places are counted from `by` places earlier."""
+        partner = self.partner if self.partner < 0 else self.partner + by
+        return Nearest(self.place + by, partner, self.probability, self.evidence)
 
 
 class Vectors(Protocol):
@@ -111,6 +121,7 @@ class Stage:
             window_days=horizons.event_days,
             story_horizon_days=horizons.story_days,
             rarity=models.background.rarity,
+            centroids=centroids_for(models.encoder.name),
         )
         index = self.window.articles if level == "cluster" else self.window.heads
         missing = ArticleVectors.none(models.encoder.dimension)
@@ -130,9 +141,7 @@ class Stage:
                     for place, blob in enumerate(vectors.read(part.seqs))
                 ]
             )
-            for row in rows:
-                index.add_terms(row)
-            index.add_dense(rows)
+            index.add(rows)
 
     def search(self, batch: Sequence[int]) -> Pairs:
         """Return the pairs that the members at these places find, but those with a round-up on a side."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
@@ -18,6 +18,7 @@ STATUSES = ("created", "unchanged", "revised", "rejected")
 RELATIONS = ("original", "exact_copy", "near_copy", "reprint")
 STAGES = ("extract", "encode", "search", "choose", "commit", "index")
 STORE_ERRORS = ("full", "io", "busy", "lost", "corrupt", "other")
+DELIVERIES = ("delivered", "failed")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
 
@@ -60,6 +61,14 @@ class Metrics:
         self.store_errors = Counter(
             "benang_store_errors", "Failures of the database.", ["kind"], registry=self.registry
         )
+        self.deliveries = Counter(
+            "benang_webhook_deliveries",
+            "Batches of changes sent to webhooks.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        for outcome in DELIVERIES:
+            self.deliveries.labels(outcome=outcome)
         for status in STATUSES:
             self.articles.labels(status=status)
         for relation in RELATIONS:
@@ -79,6 +88,7 @@ class Metrics:
         )
         self.database_vectors = gauge("database_vectors", "Vectors of the live window in the database.")
         self.disk_free_bytes = gauge("disk_free_bytes", "Free space where the store lies.")
+        self.streams = gauge("streams", "Streams of the change feed that are open.")
         self.writer_lock_held = gauge("writer_lock_held", "Whether this process owns the store.")
         self._build = Gauge(
             "benang_build_info",
@@ -115,6 +125,10 @@ class Metrics:
         """Count an article that was not taken, with the problem code."""
         self.articles.labels(status="rejected").inc()
         self.rejected.labels(reason=reason).inc()
+
+    def delivered(self, outcome: Literal["delivered", "failed"]) -> None:
+        """Count a batch of changes sent to a webhook."""
+        self.deliveries.labels(outcome=outcome).inc()
 
     def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request; a method outside the known set is `other`."""

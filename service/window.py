@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from embeddings.centroids import Centroids
     from embeddings.shelf import Rows
     from embeddings.vectors import ArticleVectors
 
@@ -55,8 +56,9 @@ class Window:
         window_days: float,
         story_horizon_days: float,
         rarity: npt.NDArray[np.float32] | None = None,
+        centroids: Centroids | None = None,
     ) -> None:
-        self.shelf = Shelf(dimension, rarity)
+        self.shelf = Shelf(dimension, rarity, centroids)
         self.articles = NeighbourIndex(self.shelf, replace(EVENT.reach, horizon_days=window_days))
         self.heads = NeighbourIndex(self.shelf, replace(STORY.reach, horizon_days=story_horizon_days))
         self.cluster_ids: list[str] = []
@@ -148,9 +150,7 @@ class Window:
         for row in standing[np.isin(self.clusters[standing], list(led))].tolist():
             self.heads.remove(row)
         new = sorted(rows[article_id] for article_id in heads.values() if article_id in rows)
-        for row in new:
-            self.heads.add_terms(row)
-        self.heads.add_dense(new)
+        self.heads.add(new)
 
     def _move(self, row: int, cluster: int) -> None:
         self.heads.remove(row)

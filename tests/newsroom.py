@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, delete, insert, select, update
 
+from service.bell import Bell
 from service.extract import PagePool
 from service.model import Article, Outcome, Placement, Reason, Status
 from service.plan import Plan
@@ -169,6 +170,7 @@ class FakeDesk:
         self.settings = settings
         self.metrics = Metrics()
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
+        self.bell = Bell()
         self.writer = new_store(settings.data)
         self.reader = reader_engine(settings.data)
         self.conditions = {"writer_alive": True, "index_complete": True}
@@ -214,6 +216,13 @@ class FakeDesk:
                 return work(connection, NOW_US).word
 
         return self._answer(said)
+
+    def write(self, call: Callable[[Connection], Any]) -> Future[Any]:
+        def done() -> Any:
+            with self.writer.begin() as connection:
+                return call(connection)
+
+        return self._answer(done)
 
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         return self._answer(lambda: self._neighbours(article.title, limit))

@@ -16,6 +16,7 @@ from service import app as wiring
 from service.app import create_app
 from service.cli import app as cli
 from service.errors import FIELD_MESSAGES, PROBLEMS, RETRY_AFTER_S
+from service.model import KINDS
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -85,6 +86,11 @@ def test_every_field_message_is_explained() -> None:
     assert {code: row[0] for code, row in documented.items()} == dict(FIELD_MESSAGES)
 
 
+def test_every_kind_of_change_is_explained() -> None:
+    table = API[API.index("## Changes") : API.index("## Numbers and health")]
+    assert tuple(name for name in first_cells(table) if "." in name) == KINDS
+
+
 def test_every_route_is_documented() -> None:
     table = API[API.index("## Routes") : API.index("Filters:")]
     documented = set(re.findall(r"`(GET|POST|DELETE|PUT|PATCH) (/\S*?)`", table))
@@ -114,7 +120,7 @@ def test_links_between_documents_lead_somewhere() -> None:
 
 
 EXAMPLES = re.findall(r"```http\n(.*?)```\n\n```http\n(.*?)```", API, flags=re.DOTALL)
-_ID = re.compile(r"\b(?:art|clu|sto|run|edt)_[0-9A-Z]{26}\b")
+_ID = re.compile(r"\b(?:art|clu|sto|run|edt|whk)_[0-9A-Z]{26}\b")
 
 
 def shape(value: Any) -> Any:
@@ -136,7 +142,8 @@ def test_examples_are_what_the_service_answers(tmp_path: Path) -> None:
     def mine(text: str) -> str:
         return _ID.sub(lambda found: real[found.group()], text)
 
-    with TestClient(create_app(Settings(data=tmp_path)), raise_server_exceptions=False) as client:
+    settings = Settings(data=tmp_path, webhook_hosts="hooks.example")
+    with TestClient(create_app(settings), raise_server_exceptions=False) as client:
         for asked, told in EXAMPLES:
             head, _, body = asked.partition("\n\n")
             line, *headers = head.strip().split("\n")

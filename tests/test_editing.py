@@ -748,8 +748,8 @@ def test_a_night_that_began_before_the_word(one_story: Newsroom) -> None:
 
 
 @pytest.mark.parametrize("how", ["merged", "deleted"])
-def test_a_story_whose_other_cluster_is_gone_is_not_emptied(four_events: Newsroom, how: str) -> None:
-    """A night would take one of two clusters out of a story; meanwhile the other one went: the first stays."""
+def test_a_story_whose_other_cluster_is_gone_ends(four_events: Newsroom, how: str) -> None:
+    """A night would take one of two clusters out of a story; meanwhile the other one went: its ID leads on."""
     in_one_story(four_events, "a", "f")
     saga = four_events.story("a")
     fire = four_events.cluster("a")
@@ -765,7 +765,7 @@ def test_a_story_whose_other_cluster_is_gone_is_not_emptied(four_events: Newsroo
 
     four_events.carry_out(Proposal(plan, seen))
 
-    assert four_events.story("a") == saga
+    assert four_events.story("a") == "sto_new" == four_events.leads_to(saga)
 
 
 def test_what_is_left_alone_is_not_settled(two_events: Newsroom) -> None:

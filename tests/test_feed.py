@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import select
 from wire import groups, models
 
 from service import feed as feed_module
@@ -15,12 +16,14 @@ from service.demo.show import read_articles
 from service.desk import Desk
 from service.extract import PagePool
 from service.feed import Tally, feed
-from service.intake import Record, find_files, read_records
+from service.intake import Record, find_files, read_items, read_records
+from service.learned import load_models
 from service.model import Outcome
 from service.prepare import prepare
 from service.reading import Rejected
 from service.schemas import ArticleIn
 from service.settings import Settings
+from service.store import tables
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -47,14 +50,54 @@ def desk_on(folder: Path, **changes: Any) -> Desk:
     return Desk.open(Settings(data=folder, **changes), Metrics(), models=models())
 
 
-def one_by_one(folder: Path, bodies: Sequence[dict[str, Any]]) -> Groups:
-    """What the desk decides when each article is posted and awaited alone."""
-    with desk_on(folder) as desk, PagePool() as pages:
+def post_one_by_one(desk: Desk, bodies: Sequence[dict[str, Any]]) -> None:
+    """Post each article and await its answer before the next."""
+    with PagePool() as pages:
         for body in bodies:
             now = datetime.now(tz=UTC)
             item = prepare(ArticleIn.model_validate(body), now=now, future_tolerance_s=600, pages=pages)
             desk.submit([item]).result(30)
+
+
+def one_by_one(folder: Path, bodies: Sequence[dict[str, Any]]) -> Groups:
+    """What the desk decides when each article is posted and awaited alone."""
+    with desk_on(folder) as desk:
+        post_one_by_one(desk, bodies)
         return groups(desk.reader)
+
+
+def decided(desk: Desk) -> list[tuple[Any, ...]]:
+    """Each article in order with its text, the bytes of its vectors and all that was decided, told without IDs."""
+    a, c, v = tables.articles.c, tables.clusters.c, tables.vectors.c
+    query = select(tables.articles, c.story_reason, v.blob, v.opens_cluster, c.article_count).join(
+        tables.clusters, c.id == a.cluster_id
+    )
+    with desk.reader.connect() as connection:
+        rows = connection.execute(
+            query.outerjoin(tables.vectors, v.article_seq == a.seq).order_by(a.seq)
+        ).all()
+    names = {row.id: row.external_id for row in rows}
+
+    def reason(text: str) -> dict[str, Any]:
+        values: dict[str, Any] = json.loads(text)
+        return values | {"nearest": names.get(values["nearest"]), "runner_up": values["runner_up"] is None}
+
+    return [
+        (
+            *(
+                row.external_id,
+                row.title,
+                row.text,
+                row.labels,
+                row.fingerprint,
+                row.published_us,
+                row.relation,
+            ),
+            *(names.get(row.copy_of), row.similarity, row.blob, row.opens_cluster, row.article_count),
+            *(reason(row.reason), reason(row.story_reason)),
+        )
+        for row in rows
+    ]
 
 
 @pytest.fixture
@@ -102,6 +145,50 @@ def test_feeding_equals_posting_one_by_one(
         assert not error or any(one.startswith(error) for one in rejected.errors), rejected
     assert expected == {}
     assert f'benang_rejected_total{{reason="invalid"}} {len(BAD) - 1}.0' in told
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_readers_encode_with_the_bundled_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
+    """Read and encoded in other processes, from lines of a file: to the byte what one process makes of single posts."""
+    monkeypatch.setattr(feed_module, "CHUNK", 10)
+    bodies = [*read_articles(), *strange_articles()]
+    file = tmp_path / "a.ndjson"
+    file.write_text("\n".join(json.dumps(body) for body in bodies), encoding="utf-8")
+    bundled = load_models("bundled")
+    found = []
+    for name in ("fed", "posted"):
+        with Desk.open(Settings(data=tmp_path / name), Metrics(), models=bundled) as desk:
+            if name == "fed":
+                feed(desk, read_items(str(file)), workers=workers)
+            else:
+                post_one_by_one(desk, bodies)
+            found.append((decided(desk), groups(desk.reader)))
+    fed, posted = found
+
+    assert len(bodies) == len(fed[0])
+    assert any(vector is not None and any(vector[18:274]) for *_, vector, _, _, _, _ in fed[0])
+    assert posted == fed
+
+
+def strange_articles() -> list[dict[str, Any]]:
+    """Texts whose characters change when they are normalised, and one of which no word is known."""
+    texts = (
+        "“Gempa” \u0130STANBUL ﬁlm kafe\u0301 \u00adber\u200bita ½ Rp２.５００",
+        "zxqv wvuqx",
+        "é" * 3000,
+    )
+    return [
+        {
+            "external_id": f"strange-{number}",
+            "source": "contoh.example",
+            "title": text[:60],
+            "text": f"{text} {text}",
+            "published_at": "2026-02-10T08:00:00+07:00",
+        }
+        for number, text in enumerate(texts)
+    ]
 
 
 def test_a_file_twice_changes_nothing(tmp_path: Path) -> None:

@@ -62,10 +62,10 @@ _FIELDS = (
     "é",
     "a/b~c",
 )
-_WITH_BODY = ("/v1/articles", "/v1/similar", "/v1/articles/bulk")
+_WITH_BODY = ("/v1/articles", "/v1/similar", "/v1/articles/bulk", "/v1/webhooks")
 _WITHOUT = (
     "/v1/articles", "/v1/clusters", "/v1/stories", "/v1/articles/x", "/v1/articles/%00/similar", "/v1/articles/x/explanation",
-    "/v1/stories/%ff/timeline", "/nix", "//", "/v1/stats",
+    "/v1/stories/%ff/timeline", "/nix", "//", "/v1/stats", "/v1/changes", "/v1/webhooks", "/v1/webhooks/x",
 )  # fmt: skip
 _TYPES = ("application/json",) * 20 + (
     "application/x-ndjson",

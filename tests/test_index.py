@@ -13,12 +13,18 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from embeddings import index as index_module
+from embeddings import dense as dense_module
+from embeddings import found as found_module
+from embeddings.centroids import Centroids, centroids_for
+from embeddings.encoder import quantise
 from embeddings.index import NeighbourIndex, Reach
 from embeddings.shelf import Shelf
+from embeddings.wordtable import WordTable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
+
+    import numpy.typing as npt
 
 DIMENSION = 3
 Article = tuple[list[int], float, dict[int, float]]
@@ -28,18 +34,46 @@ Article = tuple[list[int], float, dict[int, float]]
 class Oracle:
     """The promises of `NeighbourIndex`, looked up one pair at a time."""
 
-    def __init__(self, reach: Reach) -> None:
+    def __init__(self, reach: Reach, centroids: npt.NDArray[np.int8] | None = None) -> None:
         self.reach = reach
+        self.centroids = centroids
         self.articles: list[Article] = []
+        self._lists: dict[tuple[int, ...], list[int]] = {}
 
     def near(self, row: int, other: int) -> bool:
         hours = abs(self.articles[row][1] - self.articles[other][1])
         return row != other and hours <= self.reach.horizon_days * 24
 
-    def dense(self, row: int, members: Iterable[int]) -> list[int]:
+    def slice(self, row: int) -> int:
+        return math.floor(self.articles[row][1] / 24 / self.reach.slice_days)
+
+    def lists(self, row: int) -> list[int]:
+        """All lists, the one with the largest product first."""
+        codes = tuple(self.articles[row][0])
+        if codes not in self._lists:
+            assert self.centroids is not None
+            products = self.centroids.astype(int) @ np.array(codes)
+            self._lists[codes] = sorted(range(len(products)), key=lambda number: (-products[number], number))
+        return self._lists[codes]
+
+    def looked_at(self, row: int, members: Collection[int]) -> list[int]:
+        """Those in small slices, and in larger ones those in the nearest lists: more within a slice of the row's own."""
+        if self.centroids is None:
+            return list(members)
+        held = Counter(self.slice(one) for one in members if any(self.articles[one][0]))
+        mine = self.lists(row)
+        near, far = mine[: self.reach.near_lists], mine[: self.reach.far_lists]
+        return [
+            other
+            for other in members
+            if held[self.slice(other)] <= self.reach.flat_rows
+            or self.lists(other)[0] in (near if abs(self.slice(row) - self.slice(other)) <= 1 else far)
+        ]
+
+    def dense(self, row: int, members: Collection[int]) -> list[int]:
         scores = {
             other: sum(a * b for a, b in zip(self.articles[row][0], self.articles[other][0], strict=True))
-            for other in members
+            for other in self.looked_at(row, members)
             if self.near(row, other)
         }
         found = [other for other, score in scores.items() if score > 0]
@@ -52,14 +86,17 @@ class Oracle:
 
     def terms(self, row: int, members: Iterable[int]) -> list[int]:
         sharers: dict[tuple[int, int], list[int]] = defaultdict(list)
+        rows: Counter[int] = Counter()
         for other in members:
             partition = math.floor(self.articles[other][1] / 24 / self.reach.partition_days)
+            rows[partition] += 1
             for term in self.heaviest(other):
                 sharers[partition, term].append(other)
         totals: Counter[int] = Counter()
         own = self.heaviest(row)
-        for (_, term), others in sharers.items():
-            if term in own and len(others) <= self.reach.posting_cap:
+        for (partition, term), others in sharers.items():
+            part = min(rows[partition] // self.reach.posting_part, self.reach.posting_most)
+            if term in own and len(others) <= max(self.reach.posting_cap, part):
                 for other in others:
                     totals[other] += round(own[term] * 1000)
         found = [other for other in totals if self.near(row, other)]
@@ -75,11 +112,21 @@ REACHES = st.builds(
     st.just("lead"),
     horizon_days=st.sampled_from([0.0, 0.5, 1.25, 3.0, 30.0]),
     partition_days=st.sampled_from([0.5, 1.0, 2.5, 60.0]),
+    slice_days=st.sampled_from([0.5, 1.5, 60.0]),
+    flat_rows=st.sampled_from([0, 2, 5, 1000]),
+    near_lists=st.just(2),
+    far_lists=st.just(1),
     dense_k=st.integers(1, 4),
     term_k=st.integers(1, 4),
     query_terms=st.integers(1, 4),
     posting_cap=st.integers(1, 5),
+    posting_part=st.integers(1, 4),
+    posting_most=st.integers(0, 6),
 )
+
+
+# No code of whole numbers up to 3 has the same product with two of them, but the code of zeros, which nobody looks for.
+CENTROIDS = np.array([[113, 11, 1], [-101, 13, 2], [3, 109, -17], [5, -103, 19], [1, 23, 107]], dtype=np.int8)
 
 
 class IndexHistory(RuleBasedStateMachine):
@@ -90,9 +137,10 @@ class IndexHistory(RuleBasedStateMachine):
         self.live: set[int] = set()
         self.shelf = Shelf(DIMENSION)
 
-    @initialize(reach=REACHES)
-    def open(self, reach: Reach) -> None:
-        self.oracle = Oracle(reach)
+    @initialize(reach=REACHES, listed=st.booleans())
+    def open(self, reach: Reach, *, listed: bool) -> None:
+        self.oracle = Oracle(reach, CENTROIDS if listed else None)
+        self.shelf.centroids = Centroids(CENTROIDS) if listed else None
         self.index = NeighbourIndex(self.shelf, reach)
 
     @rule(articles=st.lists(ARTICLES, min_size=1, max_size=8))
@@ -123,9 +171,12 @@ class IndexHistory(RuleBasedStateMachine):
         gone = sorted(set(range(len(self.oracle.articles))) - self.live)
         if gone:
             rows = data.draw(st.lists(st.sampled_from(gone), unique=True))
-            for row in rows:
-                self.index.add_terms(row)
-            self.index.add_dense(rows)
+            if data.draw(st.booleans()):
+                self.index.add(rows)
+            else:
+                for row in rows:
+                    self.index.add_terms(row)
+                self.index.add_dense(rows)
             self.live.update(rows)
 
     @rule(data=st.data())
@@ -155,14 +206,14 @@ class IndexHistory(RuleBasedStateMachine):
             assert len(self.live) == len(self.index)
 
 
-@pytest.mark.parametrize("spare", [0, index_module.SPARE])
+@pytest.mark.parametrize("spare", [0, dense_module.SPARE])
 @pytest.mark.parametrize("key_bits", [0, 63])
 def test_any_history_gives_the_answers_of_brute_force(
     spare: int, key_bits: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Dense and term searches equal brute force whatever was added, removed and asked before."""
-    monkeypatch.setattr(index_module, "SPARE", spare)
-    monkeypatch.setattr(index_module, "KEY_BITS", key_bits)
+    monkeypatch.setattr(dense_module, "SPARE", spare)
+    monkeypatch.setattr(found_module, "KEY_BITS", key_bits)
     run_state_machine_as_test(
         IndexHistory, settings=settings(deadline=None, max_examples=40, stateful_step_count=20)
     )
@@ -242,6 +293,52 @@ def test_every_cut_of_the_stream_gives_the_answers_of_brute_force(reach: Reach) 
 
     for size in (1, 2, 37, 400):
         assert expected == replay(shelf, reach, size)
+
+
+@pytest.mark.parametrize("flat_rows", [0, 15, 30])
+def test_lists_give_the_same_answers_for_every_cut_of_the_stream(flat_rows: int) -> None:
+    """Where slices grow beyond what is looked at whole, each row still sees what it would see after those before it."""
+    reach = Reach("lead", 14, 7, slice_days=10, flat_rows=flat_rows, near_lists=2, far_lists=1)
+    articles = random_stream(6, 200, days=60)
+    oracle = Oracle(reach, CENTROIDS)
+    oracle.articles = articles
+    expected = [
+        (oracle.dense(row, range(row)), oracle.terms(row, range(row))) for row in range(len(articles))
+    ]
+    shelf = shelved(articles)
+    shelf.centroids = Centroids(CENTROIDS)
+
+    for size in (1, 2, 37, 200):
+        assert expected == replay(shelf, reach, size)
+    oracle.centroids = None
+    assert expected != [
+        (oracle.dense(row, range(row)), oracle.terms(row, range(row))) for row in range(len(articles))
+    ]
+
+
+def test_centroids_belong_to_one_encoder() -> None:
+    """The bundled encoder has its own, of its dimension; any other has none, and is searched whole."""
+    encoder = WordTable()
+
+    found = centroids_for(encoder.name)
+
+    assert found is not None
+    codes = quantise(encoder.encode(["banjir bandang di desa", "pasar saham menguat"]))
+    assert found.nearest(codes, 3).shape == (2, 3)
+    assert centroids_for("all-MiniLM-L6-v2@hub") is None
+
+
+def test_the_nearest_lists_are_those_of_the_largest_products() -> None:
+    """By brute force, whatever else is asked at the same time, and all of them where more are asked for."""
+    chance = np.random.default_rng(4)
+    columns = chance.integers(-127, 128, (50, 256)).astype(np.int8)
+    codes = chance.integers(-127, 128, (40, 256)).astype(np.int8)
+    order = np.argsort(-(codes.astype(np.int64) @ columns.T), axis=1)
+    centroids = Centroids(columns)
+
+    for count in (1, 7, 50, 80):
+        assert (centroids.nearest(codes, count) == order[:, :count]).all()
+        assert (centroids.nearest(codes[3:4], count) == order[3:4, :count]).all()
 
 
 def test_scores_are_exact_whatever_the_batch() -> None:

@@ -17,7 +17,6 @@ from wire import (
     FIRE,
     FIRE_RETOLD,
     NOW,
-    NOW_US,
     OUTLETS,
     article,
     cut,
@@ -25,6 +24,7 @@ from wire import (
     dump,
     look_alikes,
     models,
+    proposal_of,
 )
 
 from service.check import check_store
@@ -34,15 +34,12 @@ from service.extract import PagePool
 from service.gold import read_gold
 from service.ingest import ALONE_LABELS
 from service.learned import load_models
-from service.nightly import EmptyWindowError, Night, propose
-from service.parallel import Local
+from service.nightly import EmptyWindowError
 from service.prepare import prepare
 from service.schemas import ArticleIn
 from service.settings import Settings
-from service.stage import Horizons
 from service.store.read import assignments
 from service.store.redirect import current_id, resolved
-from service.stored_vectors import StoreVectors
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -50,7 +47,6 @@ if TYPE_CHECKING:
 
     from service.ingest import Models
     from service.model import Article, Outcome
-    from service.nightly import Proposal
 
     Named = dict[str, tuple[str, str]]
     """By external ID: those of the first articles of cluster and story."""
@@ -176,18 +172,12 @@ def test_the_same_whatever_the_batches(
     assert answers[1] == grouped(items, size)
 
 
-def proposed(desk: Desk) -> Proposal:
-    night = Night(NOW_US + 1, 14, Horizons(14, 180))
-    hands = Local(desk.models, StoreVectors(desk.reader, desk.models), night.horizons)
-    return propose(desk.reader, hands, desk.cuts, night, model="test")
-
-
 def test_a_proposal_writes_nothing(items: tuple[Article, ...]) -> None:
     with opened() as desk:
         post(desk, items, 64)
         before = dump(desk.reader)
 
-        assert not proposed(desk).plan.changes_nothing
+        assert not proposal_of(desk).plan.changes_nothing
         assert before == dump(desk.reader)
 
 
@@ -195,9 +185,9 @@ def test_a_second_night_changes_nothing(items: tuple[Article, ...]) -> None:
     """With nothing new the groups, their IDs and the feed stay as they are, and every article is settled."""
     with opened() as desk:
         post(desk, items, 64)
-        desk.carry_out(proposed(desk), "run_1").result(PATIENCE_S)
+        desk.carry_out(proposal_of(desk), "run_1").result(PATIENCE_S)
         before = dump(desk.reader)
-        again = proposed(desk)
+        again = proposal_of(desk)
         desk.carry_out(again, "run_2").result(PATIENCE_S)
 
         assert again.plan.changes_nothing
@@ -212,7 +202,7 @@ def test_ids_stay_where_the_group_is_the_same(items: tuple[Article, ...]) -> Non
         outcomes = post(desk, items, 64)
         with desk.reader.connect() as connection:
             before = assignments(connection)
-        applied = desk.carry_out(proposed(desk), "run_1").result(PATIENCE_S)
+        applied = desk.carry_out(proposal_of(desk), "run_1").result(PATIENCE_S)
         with desk.reader.connect() as connection:
             after = assignments(connection)
             answered = {one.placement.cluster_id for one in outcomes} | {
@@ -242,7 +232,7 @@ def test_the_window_follows(items: tuple[Article, ...]) -> None:
             own = Settings(data=Path(folder) / str(number))
             with Desk.open(own, Metrics(), models=load_models("bundled")) as desk:
                 post(desk, items[:half], 64)
-                desk.carry_out(proposed(desk), "run_1").result(PATIENCE_S)
+                desk.carry_out(proposal_of(desk), "run_1").result(PATIENCE_S)
                 if number == 0:
                     found.append(_partition(post(desk, items[half:], 64)))
             if number == 1:
@@ -256,7 +246,7 @@ def test_what_comes_meanwhile_is_neither_lost_nor_moved_back(items: tuple[Articl
     half = len(items) // 2
     with opened() as desk:
         post(desk, items[:half], 64)
-        proposal = proposed(desk)
+        proposal = proposal_of(desk)
         late = post(desk, items[half:], 64)
         desk.carry_out(proposal, "run_1").result(PATIENCE_S)
         with desk.reader.connect() as connection:
@@ -276,7 +266,7 @@ def test_what_is_deleted_meanwhile_stays_deleted(items: tuple[Article, ...]) -> 
     chance = random.Random(5)
     with opened() as desk:
         outcomes = post(desk, items, 64)
-        proposal = proposed(desk)
+        proposal = proposal_of(desk)
         moved = [move.id for move in proposal.plan.moved]
         gone = {*chance.sample(moved, min(3, len(moved))), *(one.id for one in chance.sample(outcomes, 5))}
         for one in sorted(gone):

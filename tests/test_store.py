@@ -271,6 +271,24 @@ def test_counts_equal_the_members(desk: Room) -> None:
     assert per_story == {row["id"]: row["cluster_count"] for row in _rows(desk, stories)}
 
 
+def test_groups_carry_the_time_of_their_last_article(desk: Room) -> None:
+    """What opens a group, and what joins one, leaves the time of the writing on it; other groups keep theirs."""
+
+    def times() -> dict[str, int]:
+        return {row["id"]: row["updated_us"] for table in (clusters, stories) for row in _rows(desk, table)}
+
+    first, other = desk.post(
+        article("a", BURNT, FIRE), article("b", "Banjir Marapalam", FLOOD), now_us=NOW_US + 1
+    )
+    opened = times()
+    (joined,) = desk.post(article("c", BURNT, FIRE_RETOLD, hours=1), now_us=NOW_US + 5)
+
+    assert set(opened.values()) == {NOW_US + 1}
+    assert first.placement.cluster_id == joined.placement.cluster_id != other.placement.cluster_id
+    touched = {joined.placement.cluster_id, joined.placement.story_id}
+    assert times() == opened | dict.fromkeys(touched, NOW_US + 5)
+
+
 def test_refresh_repairs_any_count_it_is_asked_for(desk: Room) -> None:
     """Whatever stood in the counts, a refresh brings the named clusters and their stories in line, and no others."""
     desk.post(*look_alikes(2, 40))

@@ -20,13 +20,17 @@ from service.demo.show import read_articles
 from service.extract import PagePool
 from service.ingest import Cuts, Models, batches, ingest, prepare_vectors
 from service.model import Article, Outcome
+from service.nightly import propose
+from service.parallel import Local
 from service.prepare import prepare
 from service.rebuild import rebuild
 from service.schemas import ArticleIn
 from service.settings import Settings
+from service.shift import night_of
 from service.store import tables
 from service.store.engine import migrate, writer_engine
 from service.store.remove import Removal, remove_article
+from service.stored_vectors import StoreVectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -34,6 +38,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from service.desk import Desk
+    from service.nightly import Proposal
     from service.window import Window
 
 WIB = timezone(timedelta(hours=7))
@@ -340,3 +346,10 @@ def room(folder: Path, *, dimension: int = 64) -> Iterator[Room]:
         yield opened
     finally:
         opened.engine.dispose()
+
+
+def proposal_of(desk: Desk, *, now_us: int = NOW_US + 1, window_days: float = 36_500) -> Proposal:
+    """What a night would change, worked out in this process."""
+    night = night_of(desk.settings, window_days, now_us)
+    hands = Local(desk.models, StoreVectors(desk.reader, desk.models), night.horizons)
+    return propose(desk.reader, hands, desk.cuts, night, model="test")

@@ -10,6 +10,7 @@ import anyio.to_thread
 from fastapi import Depends, Request
 from sqlalchemy import Connection, Engine
 
+from service.bell import Bell
 from service.editing import Edited
 from service.errors import NotReady
 from service.extract import PagePool
@@ -29,6 +30,7 @@ class Desk(Protocol):
     metrics: Metrics
     reader: Engine
     pages: PagePool
+    bell: Bell
     model: str
 
     def ready(self) -> dict[str, bool]:
@@ -48,6 +50,9 @@ class Desk(Protocol):
 
     def edit(self, work: Callable[[Connection, int], Edited]) -> Future[dict[str, Any]]:
         """Queue an editor's word."""
+
+    def write(self, call: Callable[[Connection], T]) -> Future[T]:
+        """Queue a function that writes to the store."""
 
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         """Find the neighbours of an article that is not stored."""

@@ -58,6 +58,8 @@ def apply_plan(connection: Connection, plan: Plan, *, since: int, now_us: int, c
     _move_clusters(connection, clusters_moved)
     _appoint_heads(connection, plan, moved)
     _redirect(connection, clusters, plan.merged, now_us)
+    emptied = _emptied(connection, plan, left, clusters_moved)
+    plan = replace(plan, stories_merged=plan.stories_merged | emptied)
     touched = sorted(
         {*(move.new for move in moved), *(move.old for move in moved), *plan.heads} - {*plan.merged}
     )
@@ -141,6 +143,23 @@ def _clusters_left_behind(connection: Connection, plan: Plan) -> list[Move]:
             if row.id not in known
         ]
     return found
+
+
+def _emptied(
+    connection: Connection, plan: Plan, left: dict[str, str], clusters_moved: Sequence[Move]
+) -> dict[str, str]:
+    """Return the stories that end because what was to stay in them or come is gone, and where their clusters went."""
+    into = _stories_of(connection, sorted({*plan.merged.values()}))
+    went = {left[one]: into[other] for one, other in plan.merged.items()}
+    went |= {move.old: move.new for move in clusters_moved}
+    kept = {
+        story
+        for part in chunks(sorted(went))
+        for story in connection.execute(
+            select(clusters.c.story_id).where(clusters.c.story_id.in_(part))
+        ).scalars()
+    }
+    return {one: into for one, into in went.items() if one not in kept and one not in plan.stories_merged}
 
 
 # --- writing ----------------------------------------------------------------------------------------------------------
@@ -278,15 +297,15 @@ def _stories_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
 
 
 def _news(plan: Plan, moved: Iterable[Move], story_of: dict[str, str]) -> Iterator[Change]:
-    """Yield what the feed is told: groups that open, then what moves into them, then groups that end."""
+    """Yield what the feed is told: groups that open, clusters that move, articles that move, then groups that end."""
     for opening in plan.stories_opened:
         yield Change("story.split", story_id=opening.id, other_id=opening.split_from)
     for opening in plan.opened:
         yield Change("cluster.split", None, opening.id, story_of[opening.id], opening.split_from)
-    for move in moved:
-        yield Change("article.moved", move.id, move.new, story_of[move.new], move.old)
     for move in plan.clusters_moved:
         yield Change("cluster.moved", None, move.id, move.new, move.old)
+    for move in moved:
+        yield Change("article.moved", move.id, move.new, story_of[move.new], move.old)
     for one, into in plan.merged.items():
         yield Change("cluster.merged", None, one, story_of[into], into)
     for one, into in plan.stories_merged.items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert `rows`, which all name the same columns and hold what the driver takes as it is."""
+    """Insert `rows`, which all name the same columns, two or more, and hold what the driver takes as it is."""
     if not rows:
         return
     statement, order = _compiled(connection.dialect, table, tuple(sorted(rows[0])))
@@ -22,7 +23,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
         connection.execute(insert(table), rows)
     else:
         # SQLAlchemy would look at every value of every row: for a wide table longer than the database takes.
-        connection.exec_driver_sql(statement, [tuple(row[name] for name in order) for row in rows])
+        connection.exec_driver_sql(statement, list(map(itemgetter(*order), rows)))
 
 
 @functools.lru_cache(maxsize=64)

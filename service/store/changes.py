@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from service.store.bulk import insert_rows
+from service.store.read import rfc3339
 from service.store.tables import changes
 
 if TYPE_CHECKING:
@@ -15,23 +16,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping
 
-Kind = Literal[
-    "article.assigned",
-    "article.revised",
-    "article.moved",
-    "article.deleted",
-    "cluster.created",
-    "cluster.split",
-    "cluster.moved",
-    "cluster.merged",
-    "cluster.deleted",
-    "story.created",
-    "story.split",
-    "story.merged",
-    "story.deleted",
-]
+    from service.model import Kind
+
 FIELDS = ("article_id", "cluster_id", "story_id", "other_id", "cause")
-KINDS: tuple[Kind, ...] = Kind.__args__  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +32,35 @@ class Change:
     other_id: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A part of the feed: its changes as they are answered, where the next part begins, and the newest number."""
+
+    items: list[dict[str, Any]]
+    next_after: int
+    last: int
+
+    @property
+    def has_more(self) -> bool:
+        """Whether later changes are there to be read at once."""
+        return self.next_after < self.last
+
+
 def tell(connection: Connection, found: Iterable[Change], at_us: int, cause: str | None = None) -> None:
     """Append changes to the feed, in order, inside the transaction that makes them true."""
-    insert_rows(connection, changes, [{**asdict(change), "at_us": at_us, "cause": cause} for change in found])
+    rows = [
+        {
+            "kind": one.kind,
+            "article_id": one.article_id,
+            "cluster_id": one.cluster_id,
+            "story_id": one.story_id,
+            "other_id": one.other_id,
+            "at_us": at_us,
+            "cause": cause,
+        }
+        for one in found
+    ]
+    insert_rows(connection, changes, rows)
 
 
 def list_changes(
@@ -58,6 +71,20 @@ def list_changes(
     if kinds:
         query = query.where(changes.c.kind.in_(kinds))
     return list(connection.execute(query).mappings())
+
+
+def read_page(connection: Connection, after: int, limit: int, kinds: Sequence[str] = ()) -> Page:
+    """Return the part of the feed that follows number `after`: at most `limit` changes of `kinds` (none given: of all).
+
+    `next_after` passes over changes of other kinds, so that nobody looks through them twice.
+    """
+    last = last_change(connection)
+    found = list_changes(connection, after, limit, kinds)
+    items = [
+        {"seq": row["seq"], "at": rfc3339(row["at_us"]), "kind": row["kind"], **change_row(row)}
+        for row in found
+    ]
+    return Page(items, found[-1]["seq"] if len(found) == limit else max(after, last), last)
 
 
 def last_change(connection: Connection) -> int:

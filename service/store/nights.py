@@ -36,10 +36,10 @@ def finish(
     diff: Mapping[str, Any] | None = None,
     error: str | None = None,
 ) -> None:
-    """Note that a night is done, with its diff, or failed, with the reason."""
+    """Note that a night is done, with its diff, or failed, with the reason; what is noted once stays."""
     connection.execute(
         update(reclusterings)
-        .where(reclusterings.c.id == run_id)
+        .where(reclusterings.c.id == run_id, reclusterings.c.status == "running")
         .values(
             status="done" if error is None else "failed",
             finished_us=now_us,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
 from service.plan import Plan, hanging_together, without
-from service.store.tables import articles, changes, clusters, edits
+from service.store.tables import articles, changes, edits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -55,14 +54,8 @@ def what_still_holds(
     These are what was changed after change number `since`, other than by ingest, and all that hangs together with it.
     `story_of` names the story of every cluster that the plan merges.
     """
-    disturbed = _disturbed(connection, since)
-    while True:
-        spared = hanging_together(plan, disturbed, story_of)
-        rest = without(plan, spared)
-        emptied = _emptied(connection, rest, story_of)
-        if not emptied:
-            return rest, spared
-        disturbed |= emptied
+    spared = hanging_together(plan, _disturbed(connection, since), story_of)
+    return without(plan, spared), spared
 
 
 def chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
@@ -89,21 +82,6 @@ def _disturbed(connection: Connection, since: int) -> set[str]:
         inside = select(articles.c.cluster_id).where(articles.c.id.in_(part))
         found |= {*connection.execute(inside).scalars()}
     return {one for one in found if one is not None}
-
-
-def _emptied(connection: Connection, plan: Plan, story_of: Mapping[str, str]) -> set[str]:
-    """Return the stories that a plan would leave empty, because what should have stayed there is gone."""
-    leaving = defaultdict(set)
-    for move in plan.clusters_moved:
-        leaving[move.old].add(move.id)
-    for one in plan.merged:
-        leaving[story_of[one]].add(one)
-    entered = {move.new for move in plan.clusters_moved} | {one.story_id for one in plan.opened}
-    found = {one for one in leaving if one not in entered and one not in plan.stories_merged}
-    for part in chunks(sorted(found)):
-        inside = select(clusters.c.id, clusters.c.story_id).where(clusters.c.story_id.in_(part))
-        found -= {row.story_id for row in connection.execute(inside) if row.id not in leaving[row.story_id]}
-    return found
 
 
 def _named(connection: Connection, condition: Any) -> set[str]:

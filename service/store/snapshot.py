@@ -65,6 +65,12 @@ def last_seen(connection: Connection) -> int:
     return connection.execute(select(func.max(changes.c.seq))).scalar() or 0
 
 
+def count_revised(connection: Connection, since: int) -> int:
+    """Return how many edits of articles came after change number `since`."""
+    later = select(func.count()).where(changes.c.seq > since, changes.c.kind == "article.revised")
+    return connection.execute(later).scalar_one()
+
+
 def touched_clusters(from_us: int) -> Any:
     """Select the clusters that hold an article received since `from_us`, or one that no night has settled."""
     return union(

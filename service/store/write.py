@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -178,9 +179,9 @@ def article_columns(article: Article, fingerprint: bytes) -> dict[str, Any]:
 
 
 def insert_outcomes(
-    connection: Connection, outcomes: Sequence[Outcome], fingerprints: Sequence[bytes]
+    connection: Connection, outcomes: Sequence[Outcome], fingerprints: Sequence[bytes], now_us: int
 ) -> None:
-    """Write new articles with their clusters and stories; the clusters' counts follow by `refresh_counts`."""
+    """Write new articles with the clusters and stories they open, and bring the counts of older ones in line."""
     fresh = [
         (outcome, fingerprint)
         for outcome, fingerprint in zip(outcomes, fingerprints, strict=True)
@@ -189,40 +190,33 @@ def insert_outcomes(
     if not fresh:
         return
     opened = [outcome for outcome, _ in fresh if outcome.placement.cluster_created]
-    empty = {"article_count": 0, "copy_count": 0, "independent_source_count": 0}
-    known = {
-        row.id
-        for row in connection.execute(
-            select(stories.c.id).where(stories.c.id.in_({outcome.placement.story_id for outcome in opened}))
-        )
-    }
-    new_stories = {
-        outcome.placement.story_id: {
-            **_span(outcome),
-            **empty,
-            "cluster_count": 0,
+    tellers = [outcome for outcome in opened if outcome.placement.opens_story]
+    # All members of a group that is new are in `outcomes`: it need not be counted again.
+    in_cluster, in_story = defaultdict(list), defaultdict(list)
+    for outcome, _ in fresh:
+        in_cluster[outcome.placement.cluster_id].append(outcome)
+        in_story[outcome.placement.story_id].append(outcome)
+    new_stories = [
+        {
+            **_counted(in_story[outcome.placement.story_id], now_us),
+            "cluster_count": len({one.placement.cluster_id for one in in_story[outcome.placement.story_id]}),
+            "title": outcome.article.title,
             "id": outcome.placement.story_id,
         }
-        for outcome in reversed(opened)
-        if outcome.placement.story_id not in known
-    }
-    if new_stories:
-        insert_rows(connection, stories, list(reversed(new_stories.values())))
-    if opened:
-        insert_rows(
-            connection,
-            clusters,
-            [
-                {
-                    **_span(outcome),
-                    **empty,
-                    "id": outcome.placement.cluster_id,
-                    "story_id": outcome.placement.story_id,
-                    "story_reason": _json(outcome.placement.story_reason),
-                }
-                for outcome in opened
-            ],
-        )
+        for outcome in tellers
+    ]
+    new_clusters = [
+        {
+            **_counted(in_cluster[outcome.placement.cluster_id], now_us),
+            "title": outcome.article.title,
+            "id": outcome.placement.cluster_id,
+            "story_id": outcome.placement.story_id,
+            "story_reason": _json(outcome.placement.story_reason),
+        }
+        for outcome in opened
+    ]
+    insert_rows(connection, stories, new_stories)
+    insert_rows(connection, clusters, new_clusters)
     insert_rows(
         connection,
         articles,
@@ -240,6 +234,12 @@ def insert_outcomes(
             }
             for outcome, fingerprint in fresh
         ],
+    )
+    refresh_counts(
+        connection,
+        in_cluster.keys() - {row["id"] for row in new_clusters},
+        now_us,
+        story_ids=in_story.keys() - {row["id"] for row in new_stories},
     )
 
 
@@ -387,13 +387,17 @@ def load_vectors(connection: Connection) -> Iterator[StoredVector]:
         )
 
 
-def _span(outcome: Outcome) -> dict[str, Any]:
-    article = outcome.article
+def _counted(members: Sequence[Outcome], now_us: int) -> dict[str, Any]:
+    """Return counts and span of a group with these members, all of them."""
+    originals = [outcome.article.publisher for outcome in members if outcome.placement.copy_of is None]
+    times = [outcome.article.published_us for outcome in members]
     return {
-        "title": article.title,
-        "first_published_us": article.published_us,
-        "last_published_us": article.published_us,
-        "updated_us": article.received_at_us,
+        "article_count": len(members),
+        "copy_count": len(members) - len(originals),
+        "independent_source_count": len(set(originals)),
+        "first_published_us": min(times),
+        "last_published_us": max(times),
+        "updated_us": now_us,
     }
 
 

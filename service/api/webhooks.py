@@ -1,0 +1,89 @@
+"""Webhooks: who is told of changes."""
+
+import secrets
+import time
+from functools import partial
+from typing import Any
+
+from fastapi import APIRouter, Response
+from sqlalchemy import Connection
+from ulid import ULID
+
+from service.api.articles import known_id
+from service.api.changes import ahead
+from service.api.desk import OpenDesk, settled
+from service.api.problems import problems
+from service.api.strict import StrictRoute
+from service.errors import FieldError, NotFound, Refused
+from service.feed_schemas import NewWebhook, WebhookIn, WebhookList
+from service.model import ID_PREFIXES
+from service.store.changes import last_change
+from service.store.read import reading, rfc3339
+from service.store.webhooks import MAX_WEBHOOKS, add_webhook, count_webhooks, remove_webhook, webhook_rows
+from service.webhooks import Webhook, allowed_hosts, refusal_of
+
+router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=StrictRoute)
+
+_BODY = ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type", "unsupported_encoding")
+_BUSY = ("queue_full", "not_ready", "store_unavailable")
+
+
+@router.post(
+    "",
+    status_code=201,
+    response_model=NewWebhook,
+    responses=problems(*_BODY, "webhooks_off", "too_many_webhooks", "invalid", *_BUSY, "storage_full"),
+)
+async def add(wanted: WebhookIn, desk: OpenDesk) -> dict[str, Any]:
+    """Have an address told of changes; the secret that signs them is answered here and never again."""
+    hosts = allowed_hosts(desk.settings.webhook_hosts)
+    if not hosts:
+        raise Refused("webhooks_off")
+    if (code := refusal_of(wanted.url, hosts)) is not None:
+        raise Refused("invalid", [FieldError.of("/url", code)])
+    found = await settled(desk.write(partial(_add, wanted=wanted)))
+    if isinstance(found, Refused):
+        raise found
+    return {
+        "id": found.id,
+        "url": found.url,
+        "kinds": found.kinds,
+        "created_at": rfc3339(found.created_us),
+        "after_seq": found.after_seq,
+        "secret": found.secret,
+    }
+
+
+@router.get("", response_model=WebhookList, responses=problems("store_unavailable"))
+def list_all(desk: OpenDesk) -> dict[str, Any]:
+    """List who is told of changes, how far each has come and what went wrong last."""
+    with reading(desk.reader) as connection:
+        return {"items": webhook_rows(connection)}
+
+
+@router.delete(
+    "/{webhook_id}", status_code=204, response_class=Response, responses=problems("not_found", *_BUSY)
+)
+async def remove(webhook_id: str, desk: OpenDesk) -> None:
+    """Stop telling one of them; a delivery under way may still arrive."""
+    if not await settled(desk.write(partial(remove_webhook, webhook_id=known_id(webhook_id)))):
+        raise NotFound
+
+
+def _add(connection: Connection, wanted: WebhookIn) -> Webhook | Refused:
+    """Store a webhook, or return why not: to raise here would tell the writer that its store fails."""
+    last = last_change(connection)
+    if wanted.after is not None and wanted.after > last:
+        return ahead("/after")
+    if count_webhooks(connection) >= MAX_WEBHOOKS:
+        return Refused("too_many_webhooks")
+    made = Webhook(
+        id=ID_PREFIXES["webhook"] + str(ULID()),
+        url=wanted.url,
+        secret=secrets.token_urlsafe(32),
+        kinds=tuple(dict.fromkeys(wanted.kinds)),
+        after_seq=last if wanted.after is None else wanted.after,
+        created_us=time.time_ns() // 1000,
+    )
+    add_webhook(connection, made)
+    return made

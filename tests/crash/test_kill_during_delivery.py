@@ -1,0 +1,80 @@
+"""kill -9 while a receiver is told: after the restart nothing is missing, nothing overtakes, and what comes again was unconfirmed."""
+
+from __future__ import annotations
+
+import random
+import re
+import signal
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+from mirror import Mirror, apply
+from receiver import Delivery, first_seen, receiving
+from test_changes import truth
+from test_desk import opened
+from test_kill_during_ingest import feeder
+from test_stream import wait_for
+from test_webhooks import all_confirmed, hook, newest, receivers_code, register
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+COUNT = 400
+KILLS = 3
+ACKNOWLEDGED = re.compile(r"\d+ art_\w{26}\n")
+
+
+@pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 7))])
+def test_a_mirror_survives_kills_of_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Killed at random, three times, while a slow and moody receiver is told, then left to finish."""
+    monkeypatch.setenv("BENANG_WEBHOOK_HOSTS", "127.0.0.1")
+    chance = random.Random(seed)
+    died = 0
+    with receiving() as receiver:
+
+        def moody(_number: int) -> int:
+            time.sleep(chance.random() * 0.05)
+            return 500 if chance.random() < 0.1 else 200
+
+        receiver.answer = moody
+        with opened(tmp_path) as desk:
+            register(desk, hook(receiver.url))
+        fed = 0
+        for _ in range(KILLS):
+            enough = len(receiver.got) + chance.randrange(1, 3)
+            with feeder(tmp_path, seed, COUNT, fed) as process:
+                while len(receiver.got) < enough and process.poll() is None:
+                    time.sleep(0.005)
+                time.sleep(chance.random() * 0.05)
+                process.send_signal(signal.SIGKILL)
+                assert process.stdout is not None
+                fed += sum(1 for line in process.stdout if ACKNOWLEDGED.fullmatch(line))
+                died += process.wait(60) == -signal.SIGKILL
+        with feeder(tmp_path, seed, COUNT, fed) as process:
+            assert process.wait(120) == 0
+        with opened(tmp_path) as desk:
+            wait_for(lambda: all_confirmed(desk))
+            told, last, expected = receiver.got, newest(desk), truth(desk.reader)
+
+    assert died > 0
+    assert first_seen([seq for one in told for seq in one.seqs]) == list(range(1, last + 1))
+    mirror, after = Mirror(), 0
+    for one in told:
+        assert receivers_code()(hook("").secret, one.headers["Benang-Signature"], one.body)
+        assert starts_at_a_confirmed_place(one, after, told)
+        for change in one.content["items"]:
+            if change["seq"] > after:
+                apply(mirror, change)
+                after = change["seq"]
+    assert mirror == expected
+    assert len(mirror.cluster_of) == COUNT
+
+
+def starts_at_a_confirmed_place(one: Delivery, after: int, told: list[Delivery]) -> bool:
+    """A delivery follows the last change the receiver has, or repeats from a place that it has confirmed before."""
+    begin = int(one.headers["Benang-Delivery"].rpartition(".")[2].partition("-")[0])
+    places = {0} | {other.content["next_after"] for other in told if other.status == 200}
+    return begin in places and begin <= after
