@@ -6,12 +6,12 @@ Each function works inside the caller's transaction; `Edited.applied` is what th
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from ulid import ULID
 
-from service.bonds import contradicted_by
+from service.bonds import Whole, contradicted_by, held_with, kept_apart
 from service.errors import FieldError, Refused
 from service.model import ID_PREFIXES, Reason
 from service.plan import Move, Opening, Plan
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from service.bonds import Word
     from service.store.edits import Level, Member
 
 
@@ -56,8 +57,10 @@ def merge(connection: Connection, level: Level, group_id: str, other_id: str, ed
         raise Refused("invalid", [FieldError.of("/other_id", "same_group")])
     ours, theirs = (edits.members_of(connection, level, one) for one in (into, gone))
     word = _word("merge", level, into, gone, ours, theirs)
-    _check(connection, word)
-    return _said(connection, word, _merging(connection, level, into, gone, theirs, word["id"]), editor)
+    standing: list[Word] = [*snapshot.read_edits(connection), *_wholes(connection, level, into, gone)]
+    _check(standing, word)
+    plan = _merging(connection, standing, level, into, gone, [*ours, *theirs], word["id"])
+    return _said(connection, word, plan, editor)
 
 
 def split(
@@ -78,7 +81,7 @@ def split(
         raise Refused("invalid", [FieldError.of(_pointer(level), "leaves_nothing")])
     new = ID_PREFIXES[level] + str(ULID())
     word = _word("split", level, standing, new, ours, theirs)
-    _check(connection, word)
+    _check(snapshot.read_edits(connection), word)
     return _said(
         connection, word, _splitting(connection, level, standing, new, ours, theirs, word["id"]), editor
     )
@@ -122,10 +125,9 @@ def _named(
     return named
 
 
-def _check(connection: Connection, word: dict[str, Any]) -> None:
+def _check(standing: Sequence[Word], word: dict[str, Any]) -> None:
     """Refuse a word that cannot hold together with those that stand."""
-    new = snapshot.Edit(*(word[name] for name in ("id", "level", "kind", "these", "those")))
-    standing = snapshot.read_edits(connection)
+    new = _as_edit(word)
     broken = contradicted_by([*standing, new])
     if not broken:
         return
@@ -139,6 +141,29 @@ def _check(connection: Connection, word: dict[str, Any]) -> None:
         [FieldError.of(f"/edits/{one.id}", "contradicts") for one in against]
         or [FieldError.of("/edits", "contradicts")],
     )
+
+
+def _as_edit(word: dict[str, Any]) -> snapshot.Edit:
+    return snapshot.Edit(*(word[name] for name in ("id", "level", "kind", "these", "those")))
+
+
+def _wholes(connection: Connection, level: Level, into: str, gone: str) -> list[Whole]:
+    """Return what merging two clusters of two stories must not tear: the clusters beside them."""
+    if level == "story":
+        return []
+    sagas = {edits.story_of(connection, one) for one in (into, gone)}
+    if len(sagas) == 1:
+        return []
+    members = [one for saga in sagas for one in edits.members_of(connection, "story", saga)]
+    return _parts("story", members)
+
+
+def _parts(level: Level, members: Sequence[Member]) -> list[Whole]:
+    """Return the parts of a group as wholes."""
+    parts: dict[str, list[str]] = {}
+    for one in members:
+        parts.setdefault(_part(level, one), []).append(one.id)
+    return [Whole(tuple(ids)) for ids in parts.values()]
 
 
 def _part(level: Level, member: Member) -> str:
@@ -155,27 +180,65 @@ def _pointer(level: Level) -> str:
 
 def _merging(
     connection: Connection,
+    words: Sequence[Word],
     level: Level,
     into: str,
     gone: str,
-    theirs: Sequence[Member],
+    members: Sequence[Member],
     edit_id: str,
 ) -> Plan:
     reason = _reason(edit_id)
     if level == "story":
         moves = tuple(
             Move(one, gone, into, one, reason)
-            for one in dict.fromkeys(member.cluster_id for member in theirs)
+            for one in dict.fromkeys(
+                member.cluster_id for member in edits.members_of(connection, level, gone)
+            )
         )
         return Plan(clusters_moved=moves, stories_merged={gone: into})
     first = edits.first_original(connection, [into, gone])
-    told, other = (edits.story_of(connection, one) for one in (into, gone))
-    emptied = told != other and edits.cluster_count(connection, other) == 1
-    return Plan(
-        moved=tuple(Move(one.id, gone, into, one.id, reason) for one in theirs if one.copy_of is None),
+    return replace(
+        _in_one_story(connection, words, into, gone, [one.id for one in members], reason),
+        moved=tuple(
+            Move(one.id, gone, into, one.id, reason)
+            for one in members
+            if one.cluster_id == gone and one.copy_of is None
+        ),
         merged={gone: into},
-        stories_merged={other: told} if emptied else {},
         heads={into: first},
+    )
+
+
+def _in_one_story(
+    connection: Connection,
+    words: Sequence[Word],
+    into: str,
+    gone: str,
+    members: Sequence[str],
+    reason: Reason,
+) -> Plan:
+    """Return how two clusters that become one come to one story, with all that words hold there together with them.
+
+    That is the story of `into`, unless words keep them from what stays there; then that of `gone`, else a new one.
+    """
+    told, other = (edits.story_of(connection, one) for one in (into, gone))
+    if told == other:
+        return Plan()
+    held = held_with(words, "story", members)
+    sides = {one: edits.members_of(connection, "story", one) for one in (told, other)}
+    stay = {saga: {one.id for one in inside} - held for saga, inside in sides.items()}
+    fitting = [saga for saga in sides if not kept_apart(words, "story", held, stay[saga])]
+    target = fitting[0] if fitting else ID_PREFIXES["story"] + str(ULID())
+    return Plan(
+        clusters_moved=tuple(
+            Move(cluster_id, saga, target, cluster_id, reason)
+            for saga, inside in sides.items()
+            if saga != target
+            for cluster_id in dict.fromkeys(one.cluster_id for one in inside if one.id in held)
+            if cluster_id != gone
+        ),
+        stories_opened=() if fitting else (Opening(target, told, members[0]),),
+        stories_merged={saga: target for saga in sides if saga != target and not stay[saga]},
     )
 
 
@@ -213,23 +276,29 @@ def _splitting(
 
 
 def _back(connection: Connection, level: Level, kind: str, row: Any) -> Plan:
-    """Return the plan that reverses a word, an empty one where later changes leave nothing to reverse."""
+    """Return the plan that reverses a word, an empty one where later changes or other words leave nothing to reverse."""
     group, other = (current_id(connection, row[name]) for name in ("group_id", "other_id"))
     members = edits.members_of(connection, level, group)
+    words: list[Word] = [*snapshot.read_edits(connection)]
     if kind == "split":
         others = edits.members_of(connection, level, other)
         if group == other or not members or not others:
             return Plan()
-        return _merging(connection, level, group, other, others, row["id"])
+        words += _wholes(connection, level, group, other)
+        if contradicted_by([*words, _as_edit(_word("merge", level, group, other, members, others))]):
+            return Plan()
+        return _merging(connection, words, level, group, other, [*members, *others], row["id"])
     named = set(json.loads(row["those"]))
-    parts = {_part(level, one) for one in members if one.id in named}
-    kept = {_part(level, one) for one in members if one.id not in named}
-    theirs = [one for one in members if _part(level, one) in parts - kept]
-    ours = [one for one in members if _part(level, one) not in parts - kept]
-    if not theirs or not ours:
+    ours = [one.id for one in members if one.id not in named]
+    if not ours:
+        return Plan()
+    held = held_with([*words, *_parts(level, members)], level, ours)
+    theirs = [one for one in members if one.id not in held]
+    if not theirs:
         return Plan()
     new = ID_PREFIXES[level] + str(ULID())
-    return _splitting(connection, level, group, new, ours, theirs, row["id"])
+    stay = [one for one in members if one.id in held]
+    return _splitting(connection, level, group, new, stay, theirs, row["id"])
 
 
 def _word(

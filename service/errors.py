@@ -107,6 +107,7 @@ _RULES = {
     "string_too_short": "too_short",
     "string_unicode": "surrogate",
     "int_parsing_size": "out_of_range",
+    "greater_than": "out_of_range",
     "literal_error": "unknown_value",
     "greater_than_equal": "out_of_range",
     "less_than_equal": "out_of_range",

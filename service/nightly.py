@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ulid import ULID
 
-from service.bonds import bonds_of
+from service.bonds import bonds_of, overdrawn
 from service.ingest import flags_of, outlet_id
 from service.model import ID_PREFIXES, Reason
 from service.plan import Plan, Standing, leaving, make_plan
@@ -68,7 +68,7 @@ class View:
     standing: Standing
     settled: npt.NDArray[np.bool_]
     words: list[snapshot.Edit]
-    originals: dict[str, str]
+    places: dict[str, tuple[str, str]]
     last_change: int
 
 
@@ -145,7 +145,7 @@ def read_view(connection: Connection, night: Night, progress: Progress) -> View:
         _standing(connection, found, copies),
         np.array([one.settled for one in found]),
         words,
-        snapshot.originals_of(connection, named),
+        snapshot.places_of(connection, named),
         last_change,
     )
     progress("reading", total, total)
@@ -171,7 +171,7 @@ def _standing(
     number = {group.seq: place for place, group in enumerate(groups)}
     saga_number = {saga.seq: place for place, saga in enumerate(sagas)}
     row_of = {one.id: row for row, one in enumerate(found)}
-    weights = np.ones(len(found), dtype=np.int64)
+    weights = np.array([one.stands_for for one in found], dtype=np.int64)
     for _, original in copies:
         weights[row_of[original]] += 1
     return Standing(
@@ -199,12 +199,17 @@ def _articles(
     count = len(standing.ids)
     rows = np.flatnonzero(standing.free)
     past = Past(standing.clusters, view.settled)
-    bonds = bonds_of(view.words, "cluster", _rows_of(view, np.arange(count)))
+    row_of = _rows_of(view, np.arange(count))
+    bonds = bonds_of(view.words, "cluster", row_of)
     with hands.open("cluster", _some(view.members, rows)) as searching:
         found = together(_searched(searching, np.arange(len(rows)), "comparing", progress))
         progress("grouping", 0, 1)
         pairs = rows[found[0]], rows[found[1]], found[2]
         clusters = regroup(count, pairs, past, event_linkage(cuts.event), bonds)
+        while len((more := overdrawn(view.words, row_of, standing.clusters, clusters))[0]):
+            both = [np.concatenate(sides) for sides in zip(bonds.barred, more, strict=True)]
+            bonds = replace(bonds, barred=(both[0], both[1]))
+            clusters = regroup(count, pairs, past, event_linkage(cuts.event), bonds)
         moved = np.flatnonzero(np.isin(rows, leaving(standing, clusters)))
         return clusters, _spoken(searching, view, rows, moved, clusters)
 
@@ -255,10 +260,17 @@ def _some(members: Members, rows: Numbers) -> Members:
 
 def _rows_of(view: View, head_of: Labels) -> dict[str, int]:
     """Return for each article that an edit names the row that stands for it: its original's, or its cluster's head."""
-    rows = {one: row for row, one in enumerate(view.standing.ids)}
-    return {
-        named: int(head_of[rows[original]]) for named, original in view.originals.items() if original in rows
+    standing = view.standing
+    rows = {one: row for row, one in enumerate(standing.ids)}
+    # A cluster that stands as it is has one row, which need not be one of those that were named.
+    whole = {
+        standing.cluster_ids[standing.clusters[row]]: row for row in np.flatnonzero(~standing.free).tolist()
     }
+    found = {
+        named: rows.get(original, whole.get(cluster_id))
+        for named, (original, cluster_id) in view.places.items()
+    }
+    return {named: int(head_of[row]) for named, row in found.items() if row is not None}
 
 
 def _unchanged(standing: Standing, settled: npt.NDArray[np.bool_], clusters: Labels) -> npt.NDArray[np.bool_]:

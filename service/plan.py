@@ -10,7 +10,8 @@ import numpy as np
 from service.reconcile import NONE, match
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     import numpy.typing as npt
 
@@ -36,7 +37,7 @@ class Move:
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """A new group split off another; a cluster opens in a story, None for that of `split_from`."""
+    """A new group split off another; a cluster opens in a story."""
 
     id: str
     split_from: str
@@ -102,7 +103,7 @@ class Standing:
     """How things stand, by row: articles that repeat no other, with their cluster and story as numbers, older ones lower.
 
     `weights` counts an article with its copies, whose own `seq` stand in `copy_seqs`. Rows that are not `free` stand for
-    clusters that only stories may move; `opens` marks the articles that stand for their cluster in stories.
+    clusters that only stories may move, and weigh as much; `opens` marks the articles that stand for their cluster in stories.
     """
 
     ids: Sequence[str]
@@ -189,47 +190,35 @@ def make_plan(
     )
 
 
-def without(plan: Plan, clusters: Collection[str], stories: Collection[str]) -> Plan:
-    """Return the plan without what touches these groups, which changed after the plan was made.
+def hanging_together(plan: Plan, disturbed: Collection[str], story_of: Mapping[str, str]) -> set[str]:
+    """Return the clusters and stories that `plan` ties to those that were disturbed, directly or through others.
 
-    Everything that hangs together with them stays as it is: half of an exchange of articles would leave no sense.
+    Half of an exchange of articles would leave no sense, and half of a change of stories some without clusters.
+    `story_of` names the story of every cluster that the plan merges and that is still there.
     """
-    if not clusters and not stories:
-        return plan
-    spared = _closure(
-        {*clusters},
-        [(one.old, one.new) for one in plan.moved]
-        + [(one.id, one.split_from) for one in plan.opened]
-        + list(plan.merged.items()),
-    )
-    left_alone = _closure(
-        {*stories},
-        [(one.old, one.new) for one in plan.clusters_moved]
-        + [(one.id, one.split_from) for one in plan.stories_opened]
-        + list(plan.stories_merged.items()),
-    )
-    openings = [
-        replace(one, story_id=None) if one.story_id in left_alone else one
-        for one in plan.opened
-        if one.id not in spared
+    links = [
+        *((one.old, one.new) for one in (*plan.moved, *plan.clusters_moved)),
+        *((one.id, one.split_from) for one in (*plan.opened, *plan.stories_opened)),
+        *((one.id, one.story_id) for one in plan.opened if one.story_id is not None),
+        *plan.merged.items(),
+        *((one, story_of[one]) for one in plan.merged if one in story_of),
+        *((one.id, one.new) for one in plan.clusters_moved),
+        *plan.stories_merged.items(),
     ]
-    moves = [
-        one for one in plan.clusters_moved if one.id not in spared and not {one.old, one.new} & left_alone
-    ]
-    # A story that was to open for what stays behind would open empty.
-    needed = {one.new for one in moves} | {one.story_id for one in openings}
-    return Plan(
-        moved=tuple(one for one in plan.moved if not {one.old, one.new} & spared),
-        opened=tuple(openings),
+    return _closure({*disturbed}, links)
+
+
+def without(plan: Plan, spared: AbstractSet[str]) -> Plan:
+    """Return the plan without what touches the groups in `spared`, which must be all that hang together."""
+    return replace(
+        plan,
+        moved=tuple(one for one in plan.moved if one.old not in spared),
+        opened=tuple(one for one in plan.opened if one.id not in spared),
         merged={one: into for one, into in plan.merged.items() if one not in spared},
-        clusters_moved=tuple(moves),
-        stories_opened=tuple(
-            one for one in plan.stories_opened if one.id not in left_alone and one.id in needed
-        ),
-        stories_merged={one: into for one, into in plan.stories_merged.items() if one not in left_alone},
+        clusters_moved=tuple(one for one in plan.clusters_moved if one.id not in spared),
+        stories_opened=tuple(one for one in plan.stories_opened if one.id not in spared),
+        stories_merged={one: into for one, into in plan.stories_merged.items() if one not in spared},
         heads={one: head for one, head in plan.heads.items() if one not in spared},
-        settled=plan.settled,
-        looked_at=plan.looked_at,
     )
 
 

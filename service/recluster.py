@@ -90,7 +90,7 @@ def partition(
     Each pair is given once, pairs not given are 0; `bonds` must not contradict one another.
     """
     labels = np.arange(count, dtype=np.int64)
-    keys = left.astype(np.int64) * count + right
+    keys = np.minimum(left, right).astype(np.int64) * count + np.maximum(left, right)
     tied = np.minimum(*bonds.tied) * count + np.maximum(*bonds.tied)
     free = ~np.isin(keys, tied)
     pairs = (
@@ -116,7 +116,16 @@ def _split(
     left, right, probability = left[strong], right[strong], probability[strong]
     if not len(left):
         return
-    for pairs in connected_parts(left, right):
+    parts = connected_parts(left, right)
+    part_of = np.full(len(labels), -1)
+    for number, pairs in enumerate(parts):
+        part_of[left[pairs]] = part_of[right[pairs]] = number
+    # Bars are looked up part by part: most parts have none, and a word may bar very many pairs.
+    inside = part_of[barred[0]]
+    inside = np.where(inside == part_of[barred[1]], inside, -1)
+    barred = barred[:, np.argsort(inside, kind="stable")]
+    starts = np.searchsorted(np.sort(inside), np.arange(len(parts) + 1))
+    for number, pairs in enumerate(parts):
         members, places = np.unique(np.stack([left[pairs], right[pairs]]), return_inverse=True)
         if floor == TIED:
             labels[members] = members[0]
@@ -129,9 +138,7 @@ def _split(
         places = places.reshape(2, -1)
         likeness = np.zeros((len(members), len(members)))
         likeness[places[0], places[1]] = likeness[places[1], places[0]] = probability[pairs]
-        inside = np.searchsorted(members, barred)
-        held = (members[np.minimum(inside, len(members) - 1)] == barred).all(axis=0)
-        apart = inside[:, held]
+        apart = np.searchsorted(members, barred[:, starts[number] : starts[number + 1]])
         likeness[apart[0], apart[1]] = likeness[apart[1], apart[0]] = BARRED
         labels[members] = members[_merged(likeness, linkage.best_weight, linkage.cut)]
 

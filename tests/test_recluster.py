@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from itertools import combinations
 
 import numpy as np
@@ -12,7 +13,7 @@ from helpers import unhurried
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.recluster import Linkage, both_ways, event_linkage, partition, story_linkage
+from service.recluster import FREE, TIED, Bonds, Linkage, both_ways, event_linkage, partition, story_linkage
 
 Pair = tuple[int, int]
 Graph = dict[Pair, float]
@@ -23,33 +24,48 @@ HALF = 0.5
 
 
 def given_to(
-    graph: Graph, count: int, linkage: Linkage, order: list[Pair] | None = None, *, turned: bool = False
+    graph: Graph,
+    count: int,
+    linkage: Linkage,
+    order: list[Pair] | None = None,
+    *,
+    turned: bool = False,
+    bonds: Bonds = FREE,
 ) -> list[int]:
     pairs = list(graph) if order is None else order
     left, right = (np.array([pair[side] for pair in pairs], dtype=np.intp) for side in (0, 1))
     if turned:
         left, right = right, left
     labels: list[int] = partition(
-        count, left, right, np.array([graph[pair] for pair in pairs]), linkage
+        count, left, right, np.array([graph[pair] for pair in pairs]), linkage, bonds
     ).tolist()
     return labels
 
 
-def by_hand(graph: Graph, count: int, linkage: Linkage, floor: float | None = None) -> list[int]:
+def by_hand(
+    graph: Graph,
+    count: int,
+    linkage: Linkage,
+    floor: float | None = None,
+    barred: frozenset[Pair] = frozenset(),
+) -> list[int]:
     """The module's words, without matrices: merge the two groups most alike until none is alike enough.
 
     The likeness of two groups is looked up pair by pair every time; equal ones go to the group that began first, and
-    then to the first of its partners. Only pairs at the floor exist.
+    then to the first of its partners. Only pairs at the floor exist. Tied pairs stand in the graph as more than certain.
     """
     strong = {pair: chance for pair, chance in graph.items() if chance >= (floor or linkage.floor)}
     labels = list(range(count))
     for part in parts(strong, count):
         inside = {pair: chance for pair, chance in strong.items() if pair[0] in part}
-        if len(part) > linkage.most:
-            lowest = floor or linkage.floor
-            found = by_hand(inside, count, linkage, lowest + (1 - lowest) / 4)
+        lowest = floor or linkage.floor
+        if lowest >= TIED:
+            found = [min(part) if row in part else row for row in range(count)]
+        elif len(part) > linkage.most:
+            higher = lowest + (1 - lowest) / 4
+            found = by_hand(inside, count, linkage, higher if higher < 1 - 1e-6 else TIED, barred)
         else:
-            found = merged(inside, part, count, linkage)
+            found = merged(inside, part, count, linkage, barred)
         for row in part:
             labels[row] = found[row]
     return labels
@@ -70,12 +86,12 @@ def parts(graph: Graph, count: int) -> list[set[int]]:
     return found
 
 
-def merged(graph: Graph, part: set[int], count: int, linkage: Linkage) -> list[int]:
+def merged(graph: Graph, part: set[int], count: int, linkage: Linkage, barred: frozenset[Pair]) -> list[int]:
     groups = {row: [row] for row in sorted(part)}
     while True:
         best = (-1.0, 0, 0)
         for one, other in combinations(groups, 2):
-            alike = likeness(graph, groups[one], groups[other], linkage.best_weight)
+            alike = likeness(graph, groups[one], groups[other], linkage.best_weight, barred)
             if alike > best[0]:
                 best = (alike, one, other)
         if best[0] < linkage.cut:
@@ -89,8 +105,15 @@ def merged(graph: Graph, part: set[int], count: int, linkage: Linkage) -> list[i
     return labels
 
 
-def likeness(graph: Graph, one: list[int], other: list[int], best_weight: float) -> float:
-    chances = [graph.get((min(a, b), max(a, b)), 0.0) for a in one for b in other]
+def likeness(
+    graph: Graph, one: list[int], other: list[int], best_weight: float, barred: frozenset[Pair]
+) -> float:
+    pairs = [(min(a, b), max(a, b)) for a in one for b in other]
+    chances = [graph.get(pair, 0.0) for pair in pairs]
+    if barred & {*pairs}:
+        return -1.0
+    if max(chances) == TIED:
+        return TIED
     return best_weight * max(chances) + (1 - best_weight) * math.fsum(chances) / len(chances)
 
 
@@ -270,6 +293,134 @@ def test_the_knob_turns_both(one: float, other: float) -> None:
     low, high = sorted([one, other])
     for linkage in (event_linkage, story_linkage):
         assert 0 < linkage(low).cut <= linkage(high).cut < 1
+
+
+# --- bonds ------------------------------------------------------------------------------------------------------------
+
+
+def bonds_between(tied: set[Pair], barred: set[Pair]) -> Bonds:
+    sides = [
+        [np.array([pair[side] for pair in sorted(pairs)], dtype=np.intp) for side in (0, 1)]
+        for pairs in (tied, barred)
+    ]
+    return Bonds((sides[0][0], sides[0][1]), (sides[1][0], sides[1][1]))
+
+
+def some_bonds(chance: random.Random, count: int, most: int = 6) -> tuple[set[Pair], set[Pair]]:
+    """Ties by chance, and bars between rows that they do not hold together."""
+    pairs = list(combinations(range(count), 2))
+    tied = {*chance.sample(pairs, min(len(pairs), chance.randrange(most)))}
+    held = parts(dict.fromkeys(tied, 1.0), count)
+    loose = [pair for pair in pairs if not any({*pair} <= part for part in held)]
+    return tied, {*chance.sample(loose, min(len(loose), chance.randrange(most)))}
+
+
+def blocks(chance: random.Random, count: int) -> Graph:
+    kind = [chance.randrange(4) for _ in range(count)]
+    return {
+        (one, other): chance.uniform(0.3, 1) if kind[one] == kind[other] else chance.uniform(0, 0.6)
+        for one, other in combinations(range(count), 2)
+        if chance.random() < 0.6
+    }
+
+
+@unhurried
+@given(
+    st.integers(0, 10**9),
+    st.sampled_from([0.2, 0.36, 0.6]),
+    st.sampled_from([0.0, 0.4, 1.0]),
+    st.sampled_from([2, 5, 3000]),
+)
+def test_bonds_are_obeyed_as_by_hand(seed: int, cut: float, best_weight: float, most: int) -> None:
+    """Tied rows end together and barred ones apart, in parts of any size; all else is the agglomeration by hand."""
+    chance = random.Random(seed)
+    count = chance.randint(2, 20)
+    graph, linkage = blocks(chance, count), Linkage(cut, best_weight, most=most)
+    tied, barred = some_bonds(chance, count)
+
+    found = given_to(graph, count, linkage, bonds=bonds_between(tied, barred))
+
+    assert all(found[one] == found[other] for one, other in tied)
+    assert all(found[one] != found[other] for one, other in barred)
+    with_ties = graph | dict.fromkeys(tied, TIED)
+    is_fair(with_ties, count, found, linkage)
+    assert by_hand(with_ties, count, linkage, barred=frozenset(barred)) == found
+
+
+@unhurried
+@given(st.integers(0, 10**9))
+def test_bonds_say_nothing_elsewhere(seed: int) -> None:
+    """A graph without bonds falls apart as ever beside one with bonds."""
+    chance = random.Random(seed)
+    count, more = chance.randint(2, 12), chance.randint(2, 12)
+    graph, other = blocks(chance, count), blocks(chance, more)
+    bonds = bonds_between(*some_bonds(chance, count))
+    linkage = Linkage(0.36, 0.4)
+    both = graph | {(one + count, two + count): value for (one, two), value in other.items()}
+
+    found = given_to(both, count + more, linkage, bonds=bonds)
+
+    assert found[count:] == [label + count for label in given_to(other, more, linkage)]
+    assert found[:count] == given_to(graph, count, linkage, bonds=bonds)
+
+
+@unhurried
+@given(st.integers(0, 10**9), st.booleans())
+def test_the_order_of_the_pairs_says_nothing_beside_bonds(seed: int, turned: bool) -> None:
+    """Pairs in any order and either way round, those that are tied or barred among them."""
+    chance = random.Random(seed)
+    count = chance.randint(2, 12)
+    graph = blocks(chance, count)
+    bonds = bonds_between(*some_bonds(chance, count))
+    linkage = Linkage(0.36, 0.4)
+    order = chance.sample(list(graph), len(graph))
+
+    assert given_to(graph, count, linkage, bonds=bonds) == given_to(
+        graph, count, linkage, order, turned=turned, bonds=bonds
+    )
+
+
+def test_bars_between_rows_that_would_never_meet() -> None:
+    """What no pair connects is apart already, and bars change nothing."""
+    graph = {(0, 1): 0.9, (2, 3): 0.9}
+
+    found = given_to(graph, 6, Linkage(0.2, 1.0), bonds=bonds_between(set(), {(0, 2), (1, 5), (4, 5)}))
+
+    assert found == [0, 0, 2, 2, 4, 5]
+
+
+def test_a_tie_larger_than_a_part_may_be() -> None:
+    """By hand: eight rows tied in a chain stay one group where five are allowed; what only likeness joins to them leaves."""
+    tied = {(row, row + 1) for row in range(7)}
+    graph = {(7, 8): 0.99, (8, 9): 0.99}
+
+    found = given_to(graph, 10, Linkage(0.2, 1.0, most=5), bonds=bonds_between(tied, {(0, 9)}))
+
+    assert found[:8] == [0] * 8
+    assert 0 not in found[8:]
+
+
+def test_many_bars_in_many_parts() -> None:
+    """A word that bars a hundred thousand pairs costs no time in each of ten thousand parts it does not speak of."""
+    count = 20_000
+    rows = np.arange(0, count, 2)
+    chance = np.random.default_rng(1)
+    barred = chance.integers(0, count, 100_000)
+    other = (barred + chance.integers(2, count - 2, 100_000)) % count
+    far = barred // 2 != other // 2
+
+    started = time.process_time()
+    found = partition(
+        count,
+        rows,
+        rows + 1,
+        np.full(len(rows), 0.9),
+        Linkage(0.36, 0.4),
+        Bonds(barred=(barred[far], other[far])),
+    )
+
+    assert found.tolist() == np.repeat(rows, 2).tolist()
+    assert time.process_time() - started < 10
 
 
 # --- both ways --------------------------------------------------------------------------------------------------------

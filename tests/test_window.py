@@ -14,13 +14,19 @@ import pytest
 from helpers import unhurried
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire import FIRE, FLOOD, START, Room, article, look_alikes, models, room
+from wire import FIRE, FLOOD, NOW_US, START, Room, article, faults, look_alikes, models, room
 
+from service import editing
+from service.editing import Editor
+from service.errors import Refused
 from service.ingest import prepare_vectors
+from service.store.edits import list_edits
+from service.store.read import assignments
 from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry, Window
 
 if TYPE_CHECKING:
     from service.model import Article, Outcome
+    from service.store.edits import Level
 
 
 def shown(window: Window) -> list[dict[str, Any]]:
@@ -62,8 +68,11 @@ def neighbours(window: Window) -> list[list[str]]:
     return [[window.article_id(int(row)) for row in part] for part in found]
 
 
-def live(through: Room, seed: int, steps: int = 30) -> None:
-    """A random history: batches of reports, edits and repetitions, and now and then a deletion as the desk does it."""
+def live(through: Room, seed: int, steps: int = 30, *, edited: bool = False) -> None:
+    """A random history: batches of reports, edits and repetitions, and now and then a deletion as the desk does it.
+
+    With `edited`, editors merge, split and take back in between, and the window follows.
+    """
     chance = random.Random(seed)
     stream = look_alikes(seed, steps, revise=True)
     stored: list[Outcome] = []
@@ -80,6 +89,69 @@ def live(through: Room, seed: int, steps: int = 30) -> None:
                 through.window = through.rebuilt()
             elif row is not None:
                 through.window.forget(row)
+        if edited:
+            say_something(through, chance)
+
+
+def say_something(through: Room, chance: random.Random) -> None:
+    """An editor's word by chance: two groups merged, a part split off, the latest word taken back, or one refused."""
+    editor = Editor("editor", "", NOW_US)
+    level: Level = chance.choice(("cluster", "story"))
+    kind = chance.choice(("merge", "split", "undo"))
+    with through.engine.begin() as connection:
+        found = assignments(connection)
+        groups = sorted({places[level == "story"] for places in found.values()})
+        parts = sorted(one if level == "cluster" else cluster for one, (cluster, _) in found.items())
+        said = [one["id"] for one in list_edits(connection, 5) if one["undone_at"] is None]
+        try:
+            if kind == "merge":
+                done = editing.merge(connection, level, chance.choice(groups), chance.choice(groups), editor)
+            elif kind == "split":
+                leaving = chance.choice(parts)
+                cluster, story = found.get(leaving) or next(
+                    one for one in found.values() if one[0] == leaving
+                )
+                group = cluster if level == "cluster" else story
+                done = editing.split(connection, level, group, [leaving], editor)
+            elif said:
+                done = editing.undo(connection, chance.choice(said), editor)
+            else:
+                return
+        except Refused:
+            return
+    through.window.follow(*done.applied.for_the_window())
+
+
+@settings(unhurried, max_examples=8)
+@given(st.integers(0, 10**9))
+def test_the_window_follows_what_editors_say(seed: int) -> None:
+    """After any history of posts, deletions and editors' words a rebuild has the same rows, groups, heads and neighbours."""
+    with tempfile.TemporaryDirectory() as folder, room(Path(folder)) as through:
+        live(through, seed, edited=True)
+
+        rebuilt = through.rebuilt()
+
+        assert shown(through.window) == shown(rebuilt)
+        assert sizes(through.window) == sizes(rebuilt)
+        assert neighbours(through.window) == neighbours(rebuilt)
+        assert faults(through.engine) == []
+
+
+@settings(unhurried, max_examples=5)
+@given(st.integers(0, 10**9))
+def test_rows_of_are_the_rows_one_by_one(seed: int) -> None:
+    """Many at once stand where each stands alone: revised ones on their latest row, deleted and unknown ones nowhere."""
+    with tempfile.TemporaryDirectory() as folder, room(Path(folder)) as through:
+        live(through, seed)
+        window = through.window
+        ids = [window.article_id(row) for row in range(len(window.shelf))]
+        ids.append("art_" + "7".zfill(26))
+        random.Random(seed).shuffle(ids)
+
+        found = {one: window.row_of(one) for one in ids}
+
+        assert {one: row for one, row in found.items() if row is not None} == window.rows_of(ids)
+        assert window.rows_of([]) == {}
 
 
 @settings(unhurried, max_examples=8)
@@ -196,6 +268,33 @@ def test_unshelve_leaves_no_trace(window: Window) -> None:
     assert before == (shown(window), len(window.shelf))
     assert len(window.clusters) == len(window.flags) == 3
     assert window.row_of("art_" + "7".zfill(26)) is None
+
+
+def test_follow_passes_over_what_is_not_in_memory(window: Window) -> None:
+    """Exact copies have no row: what is told of them changes groups, not rows."""
+    window.follow({"art_" + "9".zfill(26): "clu_2"}, {"clu_2": "sto_1"}, {"clu_2": "art_" + "9".zfill(26)})
+
+    assert window.clusters.tolist() == [0, 0, 1]
+    assert window.story_of == [0, 0]
+    assert window.heads.rows().tolist() == [0]
+
+
+def test_follow_by_hand(window: Window) -> None:
+    """An original and its copy move into a new cluster of a new story: sizes count voices, and one head stands for each."""
+    first, copy, third = ("art_" + number.zfill(26) for number in "123")
+
+    window.follow({first: "clu_3", copy: "clu_3"}, {"clu_3": "sto_3", "clu_1": "sto_1"}, {"clu_3": first})
+
+    assert window.cluster_ids == ["clu_1", "clu_2", "clu_3"]
+    assert window.clusters.tolist() == [2, 2, 1]
+    assert window.sizes == [0, 1, 1]
+    assert [window.story_ids[story] for story in window.story_of] == ["sto_1", "sto_2", "sto_3"]
+    assert window.heads.rows().tolist() == [0, 2]
+
+    window.follow({third: "clu_3"}, {"clu_3": "sto_3", "clu_2": "sto_2"}, {"clu_3": third})
+
+    assert window.sizes == [0, 0, 2]
+    assert window.heads.rows().tolist() == [2]
 
 
 def test_groups_are_numbered_once(window: Window) -> None:

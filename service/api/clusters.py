@@ -30,7 +30,9 @@ def list_clusters(wanted: Annotated[ClusterSearch, Query()], desk: OpenDesk) -> 
 
 
 @router.get(
-    "/{cluster_id}", response_model=ClusterDetail, responses=problems("not_found", "store_unavailable")
+    "/{cluster_id}",
+    response_model=ClusterDetail,
+    responses=problems("not_found", "gone", "store_unavailable"),
 )
 def get_cluster(cluster_id: str, desk: OpenDesk) -> dict[str, Any]:
     """Show a cluster with its members in order of time, copies folded."""

@@ -15,7 +15,7 @@ from service.store.read import reading
 
 router = APIRouter(prefix="/v1/stories", tags=["stories"])
 
-_MISSING = problems("not_found", "store_unavailable")
+_MISSING = problems("not_found", "gone", "store_unavailable")
 
 
 @router.get("", response_model=StoryList, responses=problems("invalid", "store_unavailable"))

@@ -9,19 +9,17 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from service.plan import Move, Plan, without
+from service.plan import Move, Plan
 from service.store.bulk import insert_rows
 from service.store.changes import Change, tell
-from service.store.tables import articles, changes, clusters, redirects, stories, vectors
+from service.store.since import articles_of, came_since, chunks, edited_since, what_still_holds
+from service.store.tables import articles, clusters, redirects, stories, vectors
 from service.store.write import refresh_counts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection
-
-CHUNK = 500
-_BY_INGEST = ("article.assigned", "cluster.created", "story.created")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +45,10 @@ def apply_plan(connection: Connection, plan: Plan, *, since: int, now_us: int, c
     Articles that came since stay with the article they joined; what was deleted or edited since, and all that hangs
     together with it, stays as it is now.
     """
-    late, revised = _since(connection, since)
-    plan = without(plan, *_disturbed(connection, since))
     left = _stories_of(connection, sorted(plan.merged))
+    plan, spared = what_still_holds(connection, plan, since, left)
+    astir = edited_since(connection, since) | articles_of(connection, articles.c.cluster_id, spared)
+    late = came_since(connection, since)
     moved = [*plan.moved, *_followers(connection, plan, late)]
     _open_groups(connection, plan, now_us)
     moved = [*moved, *_with_copies(connection, moved)]
@@ -64,47 +63,23 @@ def apply_plan(connection: Connection, plan: Plan, *, since: int, now_us: int, c
     touched = sorted(
         {*(move.new for move in moved), *(move.old for move in moved), *plan.heads} - {*plan.merged}
     )
-    sagas = {*left.values()} | {
+    sagas = {
+        *(left[one] for one in plan.merged),
         *(move.old for move in clusters_moved),
         *(move.new for move in clusters_moved),
     }
-    refresh_counts(connection, touched, now_us, story_ids=sagas - {*plan.stories_merged})
+    sagas -= {*plan.stories_merged}
+    refresh_counts(connection, touched, now_us, story_ids=sagas)
     _redirect(connection, stories, plan.stories_merged, now_us)
-    _settle(connection, set(plan.settled.tolist()) - revised)
+    _settle(connection, set(plan.settled.tolist()) - astir)
     story_of = _stories_of(connection, sorted({*touched, *(move.id for move in clusters_moved)}))
+    _title_stories(connection, sorted({*sagas, *story_of.values()}))
     carried = replace(plan, clusters_moved=tuple(clusters_moved))
     tell(connection, _news(carried, moved, story_of), now_us, cause)
     return Applied(carried, tuple(moved), story_of)
 
 
-# --- what happened since ----------------------------------------------------------------------------------------------
-
-
-def _since(connection: Connection, since: int) -> tuple[set[str], set[int]]:
-    """Return the IDs of the articles that came since, and `seq` of those that were revised."""
-    came = select(changes.c.article_id).where(changes.c.seq > since, changes.c.kind == "article.assigned")
-    revised = (
-        select(articles.c.seq)
-        .join(changes, changes.c.article_id == articles.c.id)
-        .where(changes.c.seq > since, changes.c.kind == "article.revised")
-    )
-    return set(connection.execute(came).scalars()), set(connection.execute(revised).scalars())
-
-
-def _disturbed(connection: Connection, since: int) -> tuple[set[str], set[str]]:
-    """Return the clusters and stories that something other than ingest changed since."""
-    found_clusters: set[str] = set()
-    found_stories: set[str] = set()
-    query = select(changes).where(
-        changes.c.seq > since, changes.c.kind.not_in([*_BY_INGEST, "article.revised"])
-    )
-    for row in connection.execute(query):
-        named = {row.cluster_id, row.other_id} - {None}
-        if row.kind.startswith(("article.", "cluster.merged", "cluster.split", "cluster.deleted")):
-            found_clusters |= named
-        if row.kind.startswith(("story.", "cluster.moved")):
-            found_stories |= {row.story_id, row.other_id} - {None}
-    return found_clusters, found_stories
+# --- who goes along ---------------------------------------------------------------------------------------------------
 
 
 def _followers(connection: Connection, plan: Plan, late: set[str]) -> list[Move]:
@@ -112,15 +87,16 @@ def _followers(connection: Connection, plan: Plan, late: set[str]) -> list[Move]
     goes = {move.id: move for move in plan.moved}
     rows = [
         row
-        for part in _chunks(sorted(late))
+        for part in chunks(sorted(late))
         for row in connection.execute(
-            select(articles.c.id, articles.c.seq, articles.c.cluster_id, articles.c.reason).where(
+            select(articles.c.seq, articles.c.id, articles.c.cluster_id, articles.c.reason).where(
                 articles.c.id.in_(part), articles.c.copy_of.is_(None)
             )
         )
     ]
     found = []
-    for row in sorted(rows, key=lambda row: row.seq):  # whom it joined may be late too, and follow another
+    # In the order they came: one may have followed another.
+    for row in sorted(rows, key=lambda row: row.seq):
         leader = goes.get(json.loads(row.reason)["nearest"] or "")
         if leader is not None and leader.old == row.cluster_id:
             goes[row.id] = Move(row.id, row.cluster_id, leader.new, row.id)
@@ -131,7 +107,7 @@ def _followers(connection: Connection, plan: Plan, late: set[str]) -> list[Move]
 def _with_copies(connection: Connection, moved: Sequence[Move]) -> list[Move]:
     leader = {move.id: move for move in moved}
     found = []
-    for part in _chunks(sorted(leader)):
+    for part in chunks(sorted(leader)):
         query = select(articles.c.id, articles.c.copy_of, articles.c.cluster_id).where(
             articles.c.copy_of.in_(part)
         )
@@ -145,7 +121,7 @@ def _with_copies(connection: Connection, moved: Sequence[Move]) -> list[Move]:
 def _left_behind(connection: Connection, plan: Plan, known: set[str]) -> list[Move]:
     """Return the moves of articles that came to a merged cluster since."""
     found = []
-    for part in _chunks(sorted(plan.merged)):
+    for part in chunks(sorted(plan.merged)):
         query = select(articles.c.id, articles.c.cluster_id).where(articles.c.cluster_id.in_(part))
         found += [
             Move(row.id, row.cluster_id, plan.merged[row.cluster_id], row.id)
@@ -159,7 +135,7 @@ def _clusters_left_behind(connection: Connection, plan: Plan) -> list[Move]:
     """Return the moves of clusters of merged stories that the plan did not look at."""
     known = {move.id for move in plan.clusters_moved} | {*plan.merged}
     found = []
-    for part in _chunks(sorted(plan.stories_merged)):
+    for part in chunks(sorted(plan.stories_merged)):
         query = select(clusters.c.id, clusters.c.story_id).where(clusters.c.story_id.in_(part))
         found += [
             Move(row.id, row.story_id, plan.stories_merged[row.story_id], row.id)
@@ -178,7 +154,7 @@ def _emptied(
     went |= {move.old: move.new for move in clusters_moved}
     kept = {
         story
-        for part in _chunks(sorted(went))
+        for part in chunks(sorted(went))
         for story in connection.execute(
             select(clusters.c.story_id).where(clusters.c.story_id.in_(part))
         ).scalars()
@@ -204,7 +180,6 @@ def _open_groups(connection: Connection, plan: Plan, now_us: int) -> None:
             for one in plan.stories_opened
         ],
     )
-    parents = _stories_of(connection, sorted({one.split_from for one in plan.opened if one.story_id is None}))
     insert_rows(
         connection,
         clusters,
@@ -213,7 +188,7 @@ def _open_groups(connection: Connection, plan: Plan, now_us: int) -> None:
                 **blank,
                 "id": one.id,
                 "split_from": one.split_from,
-                "story_id": one.story_id or parents[one.split_from],
+                "story_id": one.story_id,
                 "story_reason": to_json(one.reason).decode(),
             }
             for one in plan.opened
@@ -270,6 +245,10 @@ def _appoint_heads(connection: Connection, plan: Plan, moved: Sequence[Move]) ->
         update(clusters).where(clusters.c.id == bindparam("group")).values(title=title),
         [{"group": group, "one": head} for group, head in plan.heads.items()],
     )
+
+
+def _title_stories(connection: Connection, ids: Sequence[str]) -> None:
+    """Let each story bear the title of its first cluster, as when it opened: that one may have come or gone."""
     first = (
         select(clusters.c.title)
         .where(clusters.c.story_id == stories.c.id)
@@ -277,7 +256,7 @@ def _appoint_heads(connection: Connection, plan: Plan, moved: Sequence[Move]) ->
         .limit(1)
         .scalar_subquery()
     )
-    for part in _chunks([one.id for one in plan.stories_opened]):
+    for part in chunks(ids):
         connection.execute(update(stories).where(stories.c.id.in_(part)).values(title=first))
 
 
@@ -290,7 +269,7 @@ def _redirect(connection: Connection, table: Any, merged: dict[str, str], now_us
             insert(redirects),
             [{"id": one, "target": into, "merged_us": now_us} for one, into in merged.items()],
         )
-    for part in _chunks(sorted(merged)):
+    for part in chunks(sorted(merged)):
         connection.execute(delete(table).where(table.c.id.in_(part)))
 
 
@@ -307,7 +286,7 @@ def _settle(connection: Connection, seqs: set[int]) -> None:
 def _stories_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
     return {
         row.id: row.story_id
-        for part in _chunks(ids)
+        for part in chunks(ids)
         for row in connection.execute(
             select(clusters.c.id, clusters.c.story_id).where(clusters.c.id.in_(part))
         )
@@ -331,8 +310,3 @@ def _news(plan: Plan, moved: Iterable[Move], story_of: dict[str, str]) -> Iterat
         yield Change("cluster.merged", None, one, story_of[into], into)
     for one, into in plan.stories_merged.items():
         yield Change("story.merged", story_id=one, other_id=into)
-
-
-def _chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]

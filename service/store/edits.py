@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from sqlalchemy import func, insert, or_, select, update
 
-from service.errors import NotFound
-from service.model import Reason
+from service.errors import Gone, NotFound
+from service.model import ID_PREFIXES, Reason
 from service.store.changes import FIELDS, change_row
 from service.store.read import rfc3339
 from service.store.redirect import current_id, require
@@ -135,6 +136,8 @@ def history_of(connection: Connection, level: Level, group_id: str) -> dict[str,
     Raises:
         NotFound: there never was such a group.
     """
+    if not group_id.startswith(ID_PREFIXES[level]):
+        raise NotFound
     own = changes.c.cluster_id if level == "cluster" else changes.c.story_id
     query = (
         select(changes)
@@ -144,7 +147,8 @@ def history_of(connection: Connection, level: Level, group_id: str) -> dict[str,
     )
     rows = list(connection.execute(query).mappings())
     if not rows:
-        require(connection, level, group_id)
+        with suppress(Gone):  # what was deleted keeps its history, though it be empty
+            require(connection, level, group_id)
     words = _words(connection, sorted({row["cause"] for row in rows}))
     return {
         "id": group_id,

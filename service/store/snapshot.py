@@ -22,7 +22,10 @@ CHUNK = 500
 
 @dataclass(frozen=True, slots=True)
 class Original:
-    """An article that repeats no other; `is_free` when it may change its cluster, else it stands for its cluster alone."""
+    """An article that repeats no other; `is_free` when it may change its cluster, else it stands for its whole cluster.
+
+    `stands_for` counts the articles of that cluster; a free one stands for itself.
+    """
 
     id: str
     seq: int
@@ -34,6 +37,7 @@ class Original:
     settled: bool
     opens_cluster: bool
     is_free: bool
+    stands_for: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +120,7 @@ def _originals(connection: Connection, condition: Any, *, is_free: bool) -> Iter
             articles.c.fingerprint,
             articles.c.provisional,
             vectors.c.opens_cluster,
+            clusters.c.article_count,
         )
         .join(articles, articles.c.seq == vectors.c.article_seq)
         .join(clusters, clusters.c.id == articles.c.cluster_id)
@@ -133,6 +138,7 @@ def _originals(connection: Connection, condition: Any, *, is_free: bool) -> Iter
             not row.provisional,
             bool(row.opens_cluster),
             is_free,
+            1 if is_free else row.article_count,
         )
 
 
@@ -179,12 +185,14 @@ def read_edits(connection: Connection) -> list[Edit]:
     ]
 
 
-def originals_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:
-    """Return for each of these articles that is stored the original it repeats, or itself."""
-    found: dict[str, str] = {}
+def places_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Return for each of these articles that is stored the original it repeats, or itself, and its cluster."""
+    found: dict[str, tuple[str, str]] = {}
     for start in range(0, len(ids), CHUNK):
-        part = select(articles.c.id, articles.c.copy_of).where(articles.c.id.in_(ids[start : start + CHUNK]))
-        found |= {row.id: row.copy_of or row.id for row in connection.execute(part)}
+        part = select(articles.c.id, articles.c.copy_of, articles.c.cluster_id).where(
+            articles.c.id.in_(ids[start : start + CHUNK])
+        )
+        found |= {row.id: (row.copy_of or row.id, row.cluster_id) for row in connection.execute(part)}
     return found
 
 
