@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from threadpoolctl import threadpool_limits
+
 from embeddings.warm import warm_up
 from service.ingest import Cuts
 from service.learned import load_models
@@ -132,6 +134,8 @@ def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> t
     try:
         models = load_models(settings.model, settings.pair_model)
         warm_up()
+        # Processes that are forked off hang in libraries whose threads stayed behind; each has a core to itself anyway.
+        threadpool_limits(1)
         engine = reader_engine(settings.data)
         gc.disable()  # nothing on this road is cyclic, and what is forked off shares memory only while untouched
         with _hands(settings, night, work, models, engine) as hands:

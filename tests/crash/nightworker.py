@@ -86,6 +86,11 @@ def work(
                 time.sleep(PAUSE_S)
             with desk.reader.connect() as connection:
                 pipe.send(("ended", get_night(connection, run_id)["status"]))
+        while moments[-1] in {
+            "start",
+            "view",
+        }:  # killed from outside, be it after the night on a fast machine
+            time.sleep(PAUSE_S)
 
 
 def _answer(desk: Desk, fresh: Iterator[tuple[int, Article]], pipe: Connection) -> None:
