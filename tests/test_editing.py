@@ -1022,7 +1022,7 @@ def test_words_hold_after_any_history(seed: int) -> None:
 
 
 @pytest.mark.slow
-@settings(unhurried, max_examples=150)
+@settings(unhurried, max_examples=60)
 @given(st.integers(0, 10**9))
 def test_words_hold_after_many_histories(seed: int) -> None:
     lived(seed, 50)
