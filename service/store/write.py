@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import zlib
 from collections import defaultdict
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pydantic_core import to_json
-from sqlalchemy import delete, distinct, func, insert, or_, select, update
+from sqlalchemy import bindparam, delete, distinct, func, insert, or_, select, update
 
 from service.model import Article, Outcome, Placement, Reason
 from service.store.bulk import insert_rows
@@ -285,6 +286,12 @@ def refresh_counts(
 
 
 def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str], now_us: int) -> None:
+    connection.execute(_counting(table, group), {"ids": ids, "now_us": now_us})
+
+
+@functools.cache
+def _counting(table: Any, group: Any) -> Any:
+    """Return the statement that counts the members of groups; making it anew takes longer than running it."""
     is_copy = articles.c.copy_of.is_not(None)
     counts = (
         select(
@@ -297,7 +304,7 @@ def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str],
             func.max(articles.c.published_us).label("last_published_us"),
         )
         .select_from(articles.join(clusters, clusters.c.id == articles.c.cluster_id))
-        .where(group.in_(ids))
+        .where(group.in_(bindparam("ids", expanding=True)))
         .group_by(group)
         .subquery()
     )
@@ -306,10 +313,10 @@ def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str],
         for column in table.c
         if column.name.endswith("_count") or column.name.endswith("published_us")
     ]
-    connection.execute(
+    return (
         update(table)
         .where(table.c.id == counts.c.key)
-        .values(updated_us=now_us, **{name: counts.c[name] for name in names})
+        .values(updated_us=bindparam("now_us"), **{name: counts.c[name] for name in names})
     )
 
 
