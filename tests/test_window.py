@@ -100,6 +100,8 @@ def say_something(through: Room, chance: random.Random) -> None:
     kind = chance.choice(("merge", "split", "undo"))
     with through.engine.begin() as connection:
         found = assignments(connection)
+        if not found:
+            return
         groups = sorted({places[level == "story"] for places in found.values()})
         parts = sorted(one if level == "cluster" else cluster for one, (cluster, _) in found.items())
         said = [one["id"] for one in list_edits(connection, 5) if one["undone_at"] is None]
