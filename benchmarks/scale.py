@@ -15,20 +15,19 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import defaultdict
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.cluster import dask_cluster
 from benchmarks.table import markdown, publish
 from service.store.engine import reader_engine
 from service.store.read import assignments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 DAYS = 14
 EVERY_S = 0.5
@@ -88,8 +87,8 @@ def measure(count: int, folder: Path, *, dask: bool, say: Any = print) -> Row:
     cluster = None
     if dask:
         say(f"{count:,}: night on {WORKERS} Dask workers ({night.seconds:,.0f} s here)")
-        with dask_cluster(folder) as address:
-            cluster, _ = run("recluster", "--data", str(there), "--scheduler", address, "--json")
+        with dask_cluster(folder / f"{count}-workers", WORKERS) as workers:
+            cluster, _ = run("recluster", "--data", str(there), "--scheduler", workers.address, "--json")
     same = partition(here) == partition(there) if dask else None
     row = Row(count, ingest, night, told["diff"]["counts"]["articles_moved"], cluster, same)
     say(json.dumps(asdict(row)))
@@ -140,39 +139,6 @@ def proportional_size(pid: int) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
-
-
-@contextmanager
-def dask_cluster(folder: Path) -> Iterator[str]:
-    """Start a scheduler and workers of one thread each; yield the scheduler's address."""
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"}
-    started: list[subprocess.Popen[str]] = []
-
-    def start(*arguments: str) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", f"distributed.cli.dask_{arguments[0]}", *arguments[1:]]
-        process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
-        started.append(process)
-        return process
-
-    try:
-        scheduler = start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show")
-        assert scheduler.stderr is not None
-        address = next(line for line in scheduler.stderr if "Scheduler at:" in line).split()[-1]
-        threading.Thread(target=scheduler.stderr.read, daemon=True).start()
-        for number in range(WORKERS):
-            place = folder / f"worker-{number}"
-            worker = start(
-                *("worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"),
-                *("--memory-limit", "0", "--local-directory", str(place)),
-            )
-            assert worker.stderr is not None
-            next(line for line in worker.stderr if "Registered to" in line)
-            threading.Thread(target=worker.stderr.read, daemon=True).start()
-        yield address
-    finally:
-        for process in reversed(started):
-            process.kill()
-            process.wait()
 
 
 def partition(folder: Path) -> tuple[set[frozenset[str]], set[frozenset[str]]]:

@@ -104,7 +104,12 @@ def may_meet(window: Window, left: Rows, right: Rows) -> tuple[Rows, Rows]:
 def evidence_of(candidates: Candidates, found: slice, row: int) -> dict[str, float]:
     """Return the features of the pair that `row` forms in `found`, by name."""
     place = found.start + int((candidates.rows[found] == row).argmax())
-    return dict(zip(FEATURES, rounded(candidates.features[place]), strict=True))
+    return named(candidates.features[place])
+
+
+def named(features: Floats) -> dict[str, float]:
+    """Return the features of one pair by name, rounded for the record."""
+    return dict(zip(FEATURES, rounded(features), strict=True))
 
 
 def rounded(values: Floats) -> list[float]:

@@ -407,7 +407,7 @@ class Desk:
                     self.models,
                     self.cuts,
                     [prepared[position] for position in run],
-                    now_us=time.time_ns() // 1000,
+                    now_us=_now_us(),
                     stage=self._stage_clock(),
                 )
             except Exception as error:  # noqa: BLE001  reported to every caller it touches
@@ -461,7 +461,7 @@ class Desk:
     def _remove(self, article_id: str) -> bool:
         window = self._live()
         with self._engine.begin() as connection:
-            removal = remove.remove_article(connection, article_id, time.time_ns() // 1000)
+            removal = remove.remove_article(connection, article_id, _now_us())
             if removal is not None and removal.heir is not None and removal.inherits_vectors:
                 # The original may have been edited since it was copied: an heir is compared by its own words.
                 heir = write.find_article(connection, removal.heir)

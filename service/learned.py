@@ -14,7 +14,12 @@ from service.ingest import Models
 from service.store import write
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from sqlalchemy import Engine
+
+
+_FACTS = ("encoder", "dimension", "text_version")
 
 
 class ModelMismatchError(RuntimeError):
@@ -42,19 +47,30 @@ def check_model(engine: Engine, models: Models) -> None:
     Raises:
         ModelMismatchError: the store was made with another one.
     """
-    expected = {
-        "encoder": models.encoder.name,
-        "dimension": str(models.encoder.dimension),
-        "text_version": str(TEXT_VERSION),
-    }
     with engine.begin() as connection:
         stored = write.get_meta(connection)
-        known = {key: stored[key] for key in expected if key in stored}
-        if not known:
-            write.set_meta(connection, expected)
-        elif known != expected:
-            raise ModelMismatchError(
-                f"This store holds vectors of {known.get('encoder')} (text version {known.get('text_version')}), "
-                f"but the service would use {expected['encoder']} (text version {TEXT_VERSION}). Set BENANG_MODEL to "
-                "the model the store was made with, or use another data folder."
-            )
+        if not any(name in stored for name in _FACTS):
+            write.set_meta(connection, _facts(models))
+        else:
+            require_model(stored, models)
+
+
+def require_model(stored: Mapping[str, str], models: Models) -> None:
+    """Make sure that a store holds vectors of these models.
+
+    Raises:
+        ModelMismatchError: it was made with others.
+    """
+    expected = _facts(models)
+    known = {key: stored[key] for key in expected if key in stored}
+    if known != expected:
+        raise ModelMismatchError(
+            f"This store holds vectors of {known.get('encoder')} (text version {known.get('text_version')}), "
+            f"but the service would use {expected['encoder']} (text version {TEXT_VERSION}). Set BENANG_MODEL to "
+            "the model the store was made with, or use another data folder."
+        )
+
+
+def _facts(models: Models) -> dict[str, str]:
+    found = (models.encoder.name, str(models.encoder.dimension), str(TEXT_VERSION))
+    return dict(zip(_FACTS, found, strict=True))

@@ -260,6 +260,8 @@ def _some(members: Members, rows: Numbers) -> Members:
 
 def _rows_of(view: View, head_of: Labels) -> dict[str, int]:
     """Return for each article that an edit names the row that stands for it: its original's, or its cluster's head."""
+    if not view.places:
+        return {}
     standing = view.standing
     rows = {one: row for row, one in enumerate(standing.ids)}
     # A cluster that stands as it is has one row, which need not be one of those that were named.

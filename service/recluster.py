@@ -1,4 +1,4 @@
-"""Every group of the window anew, from all pairs at once: what the night sees and the day could not.  Pure.
+"""Pairs to groups: agglomeration inside each connected part of the graph, as far as editors' bonds allow.  Pure.
 
 Pairs that are alike enough form a graph; inside each of its connected parts, groups are merged, the most alike first,
 until none is alike enough. How alike two groups are mixes their best pair with the mean over all their pairs

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from ulid import ULID
 
-from service.learned import check_model, load_models
 from service.model import ID_PREFIXES
 from service.shift import NightError, Progress, Shift, night_of, progress_of
 from service.store import nights
@@ -40,16 +39,14 @@ def recluster_alone(
 
     Raises:
         FolderInUseError: another process owns the folder.
-        ModelMismatchError: the store was made with another model.
         EmptyWindowError: there is nothing to look at.
-        NightError: the night failed, and changed nothing.
+        NightError: the night failed, and changed nothing; also when the store was made with another model.
     """
     with ExitStack() as closing:
         closing.enter_context(own_folder(settings.data))
         engine = writer_engine(settings.data)
         closing.callback(engine.dispose)
         migrate(engine)
-        check_model(engine, load_models(settings.model, settings.pair_model))
         run_id = ID_PREFIXES["run"] + str(ULID())
         with engine.begin() as connection:
             nights.give_up_lost(connection, _now_us())

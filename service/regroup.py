@@ -1,4 +1,4 @@
-"""Groups from all pairs at once: what the night sees and the day could not.  Pure."""
+"""Groups of a night from its pairs and its past: what is settled stays, what is astir is grouped anew.  Pure."""
 
 from __future__ import annotations
 

@@ -12,13 +12,14 @@ from uuid import uuid4
 
 from threadpoolctl import threadpool_limits
 
+from embeddings.encoder import ModelError
 from embeddings.warm import warm_up
 from service.ingest import Cuts
-from service.learned import load_models
+from service.learned import ModelMismatchError, load_models, require_model
 from service.nightly import STAGES, EmptyWindowError, Night, propose
 from service.parallel import Local, cores, die_with_parent
 from service.stage import HandsError, Horizons
-from service.store import snapshot
+from service.store import snapshot, write
 from service.store.engine import reader_engine
 from service.stored_vectors import StoreVectors
 
@@ -137,6 +138,8 @@ def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> t
         # Processes that are forked off hang in libraries whose threads stayed behind; each has a core to itself anyway.
         threadpool_limits(1)
         engine = reader_engine(settings.data)
+        with engine.connect() as connection:
+            require_model(write.get_meta(connection), models)
         gc.disable()  # nothing on this road is cyclic, and what is forked off shares memory only while untouched
         with _hands(settings, night, work, models, engine) as hands:
             proposal = propose(
@@ -151,7 +154,7 @@ def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> t
         return "empty", str(error)
     except BrokenPipeError:
         raise
-    except HandsError as error:
+    except (HandsError, ModelError, ModelMismatchError) as error:
         return "failed", str(error)
     except Exception as error:  # noqa: BLE001  whoever waits must hear why
         traceback.print_exc()

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
 from embeddings.centroids import centroids_for
 from embeddings.company import EVENT, STORY, whole_company
-from embeddings.similarity import FEATURES, compare
+from embeddings.similarity import compare
 from embeddings.vectors import ArticleVectors
-from service.candidates import event_probability, may_meet, story_probability
+from service.candidates import event_probability, may_meet, named, story_probability
 from service.window import STANDS_ALONE, Entry, Window
 
 if TYPE_CHECKING:
@@ -160,7 +160,7 @@ class Stage:
             for one in near[first].tolist():
                 place = int(left[one])
                 found[place] = Nearest(
-                    place, int(right[one]), round(float(chance[one]), 6), _named(features[one])
+                    place, int(right[one]), round(float(chance[one]), 6), named(features[one])
                 )
         return list(found.values())
 
@@ -181,14 +181,11 @@ class Stage:
 
 def reach_of(level: Level, horizons: Horizons) -> Reach:
     """Return how far and how wide a stage of this level looks."""
-    window = Window(1, window_days=horizons.event_days, story_horizon_days=horizons.story_days)
-    return (window.articles if level == "cluster" else window.heads).reach
+    if level == "cluster":
+        return replace(EVENT.reach, horizon_days=horizons.event_days)
+    return replace(STORY.reach, horizon_days=horizons.story_days)
 
 
 def batches(asked: Numbers) -> list[list[int]]:
     """Cut places into batches."""
     return [asked[start : start + BATCH].tolist() for start in range(0, len(asked), BATCH)]
-
-
-def _named(features: Floats) -> dict[str, float]:
-    return {name: round(value, 4) for name, value in zip(FEATURES, features.tolist(), strict=True)}

@@ -159,10 +159,6 @@ class Window:
             self.sizes[cluster] += 1
         self.clusters[row] = cluster
 
-    def live_rows(self) -> Rows:
-        """Return the rows that can be found, in the order they came."""
-        return self.articles.rows()
-
     def article_id(self, row: int) -> str:
         """Return the ID of the article at `row`."""
         return ID_PREFIXES["article"] + str(ULID.from_bytes(bytes(self._ids.values[row])))

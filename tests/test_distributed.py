@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from cluster import PATIENCE_S, DaskCluster, dask_cluster
 from wire import demo_articles, look_alikes
 
+from benchmarks.cluster import PATIENCE_S, DaskCluster, dask_cluster
 from service.archive import ArchiveError, ArchiveVectors, read_facts, write_archive
 from service.desk import Desk
 from service.distributed import ClusterError, Source, connected, pieces

@@ -7,7 +7,7 @@ from fastapi.concurrency import run_in_threadpool
 
 from service.answers import Accepted, ArticleDetail, ArticleList, Explanation, Neighbours
 from service.api.desk import Desk, OpenDesk, apart, settled
-from service.api.problems import problems
+from service.api.problems import BODY, problems
 from service.api.search import article_filter
 from service.api.strict import StrictRoute
 from service.errors import NotFound
@@ -21,8 +21,7 @@ UNNAMED = "unnamed"
 
 router = APIRouter(prefix="/v1", tags=["articles"], route_class=StrictRoute)
 
-_BODY = ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type", "unsupported_encoding")
-_REFUSED = (*_BODY, "invalid", "page_too_complex")
+_REFUSED = (*BODY, "invalid", "page_too_complex")
 _BUSY = ("queue_full", "not_ready", "store_unavailable")
 _MISSING = ("not_found", "gone")
 

@@ -9,7 +9,7 @@ from service import editing
 from service.answers import EditList, EditRow, History
 from service.api.articles import known_id
 from service.api.desk import Desk, OpenDesk, settled
-from service.api.problems import problems
+from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
 from service.editing import Editor
 from service.schemas import ClusterSplitIn, EditIn, MergeIn, StorySplitIn, UndoIn
@@ -19,8 +19,7 @@ from service.store.read import reading
 
 router = APIRouter(prefix="/v1", tags=["editors"], route_class=StrictRoute)
 
-_BODY = ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type", "unsupported_encoding")
-_REFUSED = (*_BODY, "invalid", "not_found", "gone", "contradiction")
+_REFUSED = (*BODY, "invalid", "not_found", "gone", "contradiction")
 _BUSY = ("queue_full", "not_ready", "store_unavailable", "storage_full")
 _WORD = problems(*_REFUSED, *_BUSY)
 

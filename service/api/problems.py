@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 MEDIA_TYPE = "application/problem+json"
+BODY = ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type", "unsupported_encoding")
+"""What any JSON body may be refused for."""
 
 _STATUS_CODES = {404: "not_found", 405: "method_not_allowed", 400: "malformed_json", 413: "body_too_large"}
 _POSITION = re.compile(r"line ([0-9]{1,9}) column ([0-9]{1,9})$")

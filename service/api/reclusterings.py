@@ -8,7 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from service.answers import Reclustering, ReclusteringList
 from service.api.articles import known_id
 from service.api.desk import Desk, OpenDesk
-from service.api.problems import problems
+from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
 from service.schemas import ReclusteringIn
 from service.store import nights
@@ -16,15 +16,13 @@ from service.store.read import reading
 
 router = APIRouter(prefix="/v1/reclusterings", tags=["reclusterings"], route_class=StrictRoute)
 
-_BODY = ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type", "unsupported_encoding")
-
 
 @router.post(
     "",
     status_code=202,
     response_model=Reclustering,
     responses=problems(
-        *_BODY, "invalid", "reclustering_running", "not_ready", "store_unavailable", "storage_full"
+        *BODY, "invalid", "reclustering_running", "not_ready", "store_unavailable", "storage_full"
     ),
 )
 async def start_reclustering(wanted: ReclusteringIn, desk: OpenDesk) -> dict[str, Any]:

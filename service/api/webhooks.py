@@ -12,7 +12,7 @@ from ulid import ULID
 from service.api.articles import known_id
 from service.api.changes import ahead
 from service.api.desk import OpenDesk, settled
-from service.api.problems import problems
+from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
 from service.errors import FieldError, NotFound, Refused
 from service.feed_schemas import NewWebhook, WebhookIn, WebhookList
@@ -24,7 +24,6 @@ from service.webhooks import Webhook, allowed_hosts, refusal_of
 
 router = APIRouter(prefix="/v1/webhooks", tags=["webhooks"], route_class=StrictRoute)
 
-_BODY = ("malformed_json", "body_timeout", "body_too_large", "unsupported_media_type", "unsupported_encoding")
 _BUSY = ("queue_full", "not_ready", "store_unavailable")
 
 
@@ -32,7 +31,7 @@ _BUSY = ("queue_full", "not_ready", "store_unavailable")
     "",
     status_code=201,
     response_model=NewWebhook,
-    responses=problems(*_BODY, "webhooks_off", "too_many_webhooks", "invalid", *_BUSY, "storage_full"),
+    responses=problems(*BODY, "webhooks_off", "too_many_webhooks", "invalid", *_BUSY, "storage_full"),
 )
 async def add(wanted: WebhookIn, desk: OpenDesk) -> dict[str, Any]:
     """Have an address told of changes; the secret that signs them is answered here and never again."""

@@ -10,9 +10,9 @@ from pydantic_core import to_json
 from sqlalchemy import bindparam, delete, insert, select, update
 
 from service.plan import Move, Plan
-from service.store.bulk import insert_rows
+from service.store.bulk import chunks, insert_rows
 from service.store.changes import Change, tell
-from service.store.since import articles_of, came_since, chunks, edited_since, what_still_holds
+from service.store.since import articles_of, came_since, edited_since, what_still_holds
 from service.store.tables import articles, clusters, redirects, stories, vectors
 from service.store.write import refresh_counts
 

@@ -11,6 +11,7 @@ from sqlalchemy import func, insert, or_, select, update
 
 from service.errors import Gone, NotFound
 from service.model import ID_PREFIXES, Reason
+from service.store.bulk import chunks
 from service.store.changes import FIELDS, change_row
 from service.store.read import rfc3339
 from service.store.redirect import current_id, require
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
 Level = Literal["cluster", "story"]
-CHUNK = 500
 MAX_HISTORY = 1000
 
 
@@ -103,9 +103,8 @@ def mark_undone(connection: Connection, row: RowMapping, *, actor: str, at_us: i
         update(edits).where(edits.c.seq == row["seq"]).values(undone_us=at_us, undone_by=actor)
     )
     named = sorted({*json.loads(row["these"]), *json.loads(row["those"])})
-    for start in range(0, len(named), CHUNK):
-        part = articles.c.id.in_(named[start : start + CHUNK])
-        connection.execute(update(articles).where(part).values(provisional=1))
+    for part in chunks(named):
+        connection.execute(update(articles).where(articles.c.id.in_(part)).values(provisional=1))
 
 
 def list_edits(connection: Connection, limit: int) -> list[dict[str, Any]]:
@@ -170,9 +169,9 @@ def history_of(connection: Connection, level: Level, group_id: str) -> dict[str,
 
 def _words(connection: Connection, causes: Sequence[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for start in range(0, len(causes), CHUNK):
-        part = edits.c.id.in_(causes[start : start + CHUNK])
+    for part in chunks(causes):
         found |= {
-            row["id"]: edit_row(row) for row in connection.execute(select(edits).where(part)).mappings()
+            row["id"]: edit_row(row)
+            for row in connection.execute(select(edits).where(edits.c.id.in_(part))).mappings()
         }
     return found

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 
 from service.errors import Gone, NotFound
+from service.store.bulk import chunks
 from service.store.tables import clusters, redirects, stories, tombstones
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from sqlalchemy import Connection
-
-CHUNK = 500
 
 
 def current_id(connection: Connection, group_id: str) -> str:
@@ -55,7 +54,7 @@ def resolved(connection: Connection, group_ids: Iterable[str]) -> dict[str, str]
     """Return for each ID the one it has now."""
     ids = sorted(set(group_ids))
     found = dict(zip(ids, ids, strict=True))
-    for start in range(0, len(ids), CHUNK):
-        part = redirects.c.id.in_(ids[start : start + CHUNK])
-        found |= {row.id: row.target for row in connection.execute(select(redirects).where(part))}
+    for part in chunks(ids):
+        query = select(redirects).where(redirects.c.id.in_(part))
+        found |= {row.id: row.target for row in connection.execute(query)}
     return found

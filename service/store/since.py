@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from service.plan import Plan, hanging_together, without
+from service.store.bulk import chunks
 from service.store.tables import articles, changes, edits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection
 
-CHUNK = 500
 _BY_INGEST = ("article.assigned", "cluster.created", "story.created", "article.revised")
 
 
@@ -56,12 +56,6 @@ def what_still_holds(
     """
     spared = hanging_together(plan, _disturbed(connection, since), story_of)
     return without(plan, spared), spared
-
-
-def chunks(items: Sequence[str]) -> Iterator[Sequence[str]]:
-    """Cut a list into parts that fit into one statement."""
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]
 
 
 def _disturbed(connection: Connection, since: int) -> set[str]:

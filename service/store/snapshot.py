@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, func, select, union
 
+from service.store.bulk import chunks
 from service.store.tables import articles, changes, clusters, edits, stories, vectors
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Select
 
 US_A_DAY = 86_400_000_000
-CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,10 +188,8 @@ def read_edits(connection: Connection) -> list[Edit]:
 def places_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, str]]:
     """Return for each of these articles that is stored the original it repeats, or itself, and its cluster."""
     found: dict[str, tuple[str, str]] = {}
-    for start in range(0, len(ids), CHUNK):
-        part = select(articles.c.id, articles.c.copy_of, articles.c.cluster_id).where(
-            articles.c.id.in_(ids[start : start + CHUNK])
-        )
+    for some in chunks(ids):
+        part = select(articles.c.id, articles.c.copy_of, articles.c.cluster_id).where(articles.c.id.in_(some))
         found |= {row.id: (row.copy_of or row.id, row.cluster_id) for row in connection.execute(part)}
     return found
 

@@ -13,7 +13,7 @@ from pydantic_core import to_json
 from sqlalchemy import bindparam, delete, distinct, func, insert, or_, select, update
 
 from service.model import Article, Outcome, Placement, Reason
-from service.store.bulk import insert_rows
+from service.store.bulk import chunks, insert_rows
 from service.store.tables import articles, clusters, meta, revisions, stories, vectors
 from service.store.times import local_time
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, RowMapping
-
-CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +99,8 @@ def texts_of(connection: Connection, ids: Sequence[str]) -> dict[str, RowMapping
     )
     return {
         row["id"]: row
-        for start in range(0, len(ids), CHUNK)
-        for row in connection.execute(
-            select(*columns).where(articles.c.id.in_(ids[start : start + CHUNK]))
-        ).mappings()
+        for part in chunks(ids)
+        for row in connection.execute(select(*columns).where(articles.c.id.in_(part))).mappings()
     }
 
 
@@ -276,13 +272,12 @@ def refresh_counts(
 ) -> None:
     """Bring counts and spans of these clusters, of their stories and of `story_ids` in line with their members."""
     ids = sorted(set(cluster_ids))
-    for start in range(0, len(ids), CHUNK):
-        part = ids[start : start + CHUNK]
+    for part in chunks(ids):
         _refresh(connection, clusters, articles.c.cluster_id, part, now_us)
     touched = connection.execute(select(clusters.c.story_id).where(clusters.c.id.in_(ids)).distinct())
     told = sorted({*touched.scalars(), *story_ids})
-    for start in range(0, len(told), CHUNK):
-        _refresh(connection, stories, clusters.c.story_id, told[start : start + CHUNK], now_us)
+    for part in chunks(told):
+        _refresh(connection, stories, clusters.c.story_id, part, now_us)
 
 
 def _refresh(connection: Connection, table: Any, group: Any, ids: Sequence[str], now_us: int) -> None:
