@@ -19,19 +19,15 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from ulid import ULID
 
 from embeddings.warm import warm_up
 from service.bell import Bell
 from service.courier import Courier
-from service.errors import BenangError, NotReady, QueueFull, Refused, StorageFull, StoreUnavailable
+from service.errors import BenangError, NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.extract import PagePool
 from service.ingest import Cuts, Prepared, batches, ingest, prepare_vectors
 from service.learned import check_model, load_models
-from service.model import ID_PREFIXES
-from service.nightly import STAGES, EmptyWindowError
 from service.rebuild import rebuild
-from service.shift import NightError, Progress, Shift, Work, night_of, progress_of
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import nights, remove, write
 from service.store.apply import apply_plan
@@ -43,6 +39,7 @@ from service.store.engine import (
     schema_is_current,
     writer_engine,
 )
+from service.watch import NightWatch
 from service.webhooks import allowed_hosts
 
 if TYPE_CHECKING:
@@ -56,6 +53,7 @@ if TYPE_CHECKING:
     from service.model import Article, Outcome
     from service.nightly import Proposal
     from service.settings import Settings
+    from service.shift import Progress
     from service.store.apply import Applied
     from service.telemetry import Metrics
     from service.window import Window
@@ -64,7 +62,6 @@ T = TypeVar("T")
 
 MIN_DISK_FREE = 64 * 2**20
 RETRY_S = 1.0
-_NIGHT_ENDS_S = 0.05
 _SQLITE_FULL = 13
 _SQLITE_IOERR_WRITE = 778
 
@@ -115,11 +112,7 @@ class Desk:
         self._pending = 0
         self._pending_lock = threading.Lock()
         self._open = True
-        self._night: threading.Thread | None = None
-        self._nights_over = False
-        self._night_lock = threading.Lock()
-        self._night_progress: tuple[str, Progress | None] = ("", None)
-        self._shift: Shift | None = None
+        self._nights = NightWatch(settings, write=self.write, carry_out=self.carry_out)
         self._threads = [
             threading.Thread(target=self._encode_loop, name="encoder", daemon=True),
             threading.Thread(target=self._write_loop, name="writer", daemon=True),
@@ -210,24 +203,7 @@ class Desk:
             NotReady: the desk is closing.
         """
         days = self.settings.recluster_window_days if window_days is None else window_days
-        with self._night_lock:
-            if self._nights_over:
-                raise NotReady("writer_alive")
-            if self._night is not None and self._night.is_alive():
-                raise Refused("reclustering_running")
-            run_id = ID_PREFIXES["run"] + str(ULID())
-            self.write(
-                lambda connection: nights.begin(
-                    connection, run_id, window_days=days, dry_run=dry_run, now_us=_now_us()
-                ),
-                forced=True,
-            ).result()
-            self._night_progress = (run_id, Progress(STAGES[0], 0.0))
-            self._night = threading.Thread(
-                target=self._watch_night, args=(run_id, days, dry_run, jobs), name="night", daemon=True
-            )
-            self._night.start()
-        return run_id
+        return self._nights.start(days, dry_run=dry_run, jobs=jobs)
 
     def carry_out(self, proposal: Proposal, run_id: str) -> Future[Applied]:
         """Queue the changes that a night proposes: all of them in one transaction, and the window follows."""
@@ -239,13 +215,7 @@ class Desk:
 
     def night_progress(self, run_id: str) -> Progress | None:
         """Return how far a night is, None for one that is not under way."""
-        known, progress = self._night_progress
-        return progress if known == run_id else None
-
-    def wait_for_night(self) -> None:
-        """Wait until no night is under way."""
-        if self._night is not None:
-            self._night.join()
+        return self._nights.progress(run_id)
 
     def ready(self) -> dict[str, bool]:
         """Say which conditions of service hold."""
@@ -258,7 +228,7 @@ class Desk:
 
     def close(self) -> None:
         """Take no more, end a night that is under way, finish what is queued, and close everything in reverse order."""
-        self._end_nights()
+        self._nights.end()
         self._courier.stop()
         with self._pending_lock:
             if not self._open:
@@ -481,48 +451,7 @@ class Desk:
         self._count_vectors()
         return True
 
-    # --- nights -------------------------------------------------------------------------------------------------------
-
-    def _end_nights(self) -> None:
-        """Let no night begin any more, and end one that is under way, whether it has its process yet or not."""
-        with self._night_lock:
-            self._nights_over = True
-        while self._night is not None and self._night.is_alive():
-            if (shift := self._shift) is not None:
-                shift.end()
-            self._night.join(_NIGHT_ENDS_S)
-
-    def _watch_night(self, run_id: str, window_days: float, dry_run: bool, jobs: int) -> None:
-        """Wait for the process of a night and carry out what it proposes; runs on a thread of its own."""
-        error: str | None = None
-        try:
-            night = night_of(self.settings, window_days, _now_us())
-            work = Work(jobs, self.settings.scheduler, self.settings.archive)
-            self._shift = Shift(self.settings, night, work)
-            proposal = self._shift.wait(lambda progress: self._show(run_id, progress))
-            self._show(run_id, progress_of("writing", 0, 1))
-            if dry_run:
-                diff = proposal.plan.diff()
-                self.write(
-                    lambda one: nights.finish(one, run_id, now_us=_now_us(), diff=diff), forced=True
-                ).result()
-            else:
-                self.carry_out(proposal, run_id).result()
-        except (EmptyWindowError, NightError) as failure:
-            error = nights.LOST if self._nights_over else str(failure)
-        except Exception as failure:
-            log.exception("night_failed", run=run_id)
-            error = f"The night failed ({type(failure).__name__}); nothing was changed."
-        self._shift = None
-        if error is not None:
-            with contextlib.suppress(Exception):  # a store that fails now is told of at the next start
-                self.write(
-                    lambda one: nights.finish(one, run_id, now_us=_now_us(), error=error), forced=True
-                ).result()
-        self._night_progress = ("", None)
-
-    def _show(self, run_id: str, progress: Progress) -> None:
-        self._night_progress = (run_id, progress)
+    # --- what nights and editors change ---------------------------------------------------------------------------------
 
     def _carry_out(self, proposal: Proposal, run_id: str) -> Applied:
         window = self._live()

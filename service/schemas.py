@@ -31,8 +31,6 @@ MAX_PAGE = 1_000_000
 MAX_URL = 2_048
 MAX_NAME = 255
 MAX_METADATA = 32
-MAX_NOTE = 2000
-MAX_SPLIT = 1000
 MAX_LIST = 100
 
 WIB = timezone(timedelta(hours=7))
@@ -301,51 +299,3 @@ class ClusterSearch(GroupSearch):
     """Filters of the list of clusters."""
 
     story_id: Id | None = Field(default=None, description="Only clusters of this story.")
-
-
-class ReclusteringIn(Strict):
-    """What a nightly run is asked for."""
-
-    window_days: float | None = Field(
-        default=None,
-        gt=0,
-        le=36_500,
-        description="Days of receipt to look back over; the setting when missing.",
-    )
-    dry_run: bool = Field(default=False, description="Only say what would change.")
-
-
-class UndoIn(Strict):
-    """Who takes an editor's word back."""
-
-    actor: Name = Field(description="Who says so.", examples=["redaksi@contoh.example"])
-
-
-class EditIn(UndoIn):
-    """Who says it, and why."""
-
-    note: Annotated[str, StringConstraints(max_length=MAX_NOTE), AfterValidator(check_text)] = Field(
-        default="", description="Why, for those who come after."
-    )
-
-
-class MergeIn(EditIn):
-    """The group that goes into the one addressed."""
-
-    other_id: Id = Field(description="The cluster or story that is merged into this one.")
-
-
-class ClusterSplitIn(EditIn):
-    """The articles that leave."""
-
-    article_ids: list[Id] = Field(
-        min_length=1, max_length=MAX_SPLIT, description="Copies go with their original."
-    )
-
-
-class StorySplitIn(EditIn):
-    """The clusters that leave."""
-
-    cluster_ids: list[Id] = Field(
-        min_length=1, max_length=MAX_SPLIT, description="They form a story of their own."
-    )

@@ -13,8 +13,8 @@ from wire import FIRE, FIRE_RETOLD, FLOOD, dump, faults, models
 
 from service.app import create_app
 from service.desk import Desk
+from service.edit_schemas import MAX_NOTE, MAX_SPLIT
 from service.errors import QueueFull, Refused, StorageFull, StoreUnavailable
-from service.schemas import MAX_NOTE, MAX_SPLIT
 from service.settings import Settings
 from service.telemetry import Metrics
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from wire import demo_articles, faults
 
-from service import desk as desk_module
+from service import watch
 from service.desk import Desk
 from service.errors import NotReady, Refused
 from service.learned import load_models
@@ -77,12 +77,12 @@ def read(desk: Desk) -> dict[str, tuple[str, str]]:
 
 def pid_of(desk: Desk) -> int:
     """The process of the night that is under way, once it has read the store."""
-    run_id, _ = desk._night_progress
+    run_id, _ = desk._nights._far
     while (progress := desk.night_progress(run_id)) is not None:
         if progress.fraction > 0:
-            assert desk._shift is not None
-            assert desk._shift._process.pid is not None
-            return desk._shift._process.pid
+            assert desk._nights.shift is not None
+            assert desk._nights.shift._process.pid is not None
+            return desk._nights.shift._process.pid
         time.sleep(0.005)
     raise AssertionError("the night ended unseen")
 
@@ -169,7 +169,7 @@ def test_the_service_goes_on_beside_a_night(tmp_path: Path) -> None:
         assert refused.value.problem_code == "reclustering_running"
         assert row(tmp_path, run_id)["status"] == "running"
         os.kill(pid, signal.SIGCONT)
-        desk.wait_for_night()
+        desk._nights.join()
 
         assert is_gone(pid)
         assert desk.night_progress(run_id) is None
@@ -210,7 +210,7 @@ def test_closing_ends_a_night_that_has_no_process_yet(
         time.sleep(0.3)
         return Shift(*told)
 
-    monkeypatch.setattr(desk_module, "Shift", slow)
+    monkeypatch.setattr(watch, "Shift", slow)
     with opened(tmp_path) as desk:
         run_id = desk.recluster()
         assert asked.wait(PATIENCE_S)
@@ -230,7 +230,7 @@ def test_a_window_that_cannot_follow_is_made_anew(tmp_path: Path, monkeypatch: p
     with opened(tmp_path) as desk:
         before = read(desk)
         run_id = desk.recluster()
-        desk.wait_for_night()
+        desk._nights.join()
 
         done = row(tmp_path, run_id)
         assert (done["status"], done["error"]) == ("done", None)

@@ -6,13 +6,21 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from service import editing
-from service.answers import EditList, EditRow, History
 from service.api.articles import known_id
 from service.api.desk import Desk, OpenDesk, settled
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
+from service.edit_schemas import (
+    ClusterSplitIn,
+    EditIn,
+    EditList,
+    EditRow,
+    History,
+    MergeIn,
+    StorySplitIn,
+    UndoIn,
+)
 from service.editing import Editor
-from service.schemas import ClusterSplitIn, EditIn, MergeIn, StorySplitIn, UndoIn
 from service.store import edits
 from service.store.edits import Level
 from service.store.read import reading

@@ -5,12 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from fastapi.concurrency import run_in_threadpool
 
-from service.answers import Reclustering, ReclusteringList
 from service.api.articles import known_id
 from service.api.desk import Desk, OpenDesk
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
-from service.schemas import ReclusteringIn
+from service.night_schemas import Reclustering, ReclusteringIn, ReclusteringList
 from service.store import nights
 from service.store.read import reading
 

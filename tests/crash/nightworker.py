@@ -106,7 +106,7 @@ def _answer(desk: Desk, fresh: Iterator[tuple[int, Article]], pipe: Connection) 
 
 @contextlib.contextmanager
 def _held_up(desk: Desk) -> Iterator[None]:
-    pid = None if desk._shift is None else desk._shift._process.pid
+    pid = None if desk._nights.shift is None else desk._nights.shift._process.pid
     for sign in (signal.SIGSTOP, signal.SIGCONT):
         with contextlib.suppress(ProcessLookupError):  # killed meanwhile
             if pid is not None:
