@@ -1,0 +1,136 @@
+"""Commands of nightly runs and archives."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service import console
+from service.cli.options import (
+    Data,
+    Json,
+    app,
+    fail,
+    one_thread_a_library,
+    print_json,
+    reading_store,
+    require_store,
+    settings_of,
+    store_errors,
+)
+
+MAX_WINDOW_DAYS = 36_500
+
+
+@app.command()
+def recluster(
+    data: Data = None,
+    window: Annotated[
+        str | None,
+        typer.Option(
+            help="How far to look back over what was received: 30d, 12h.  [default: 14d]", show_default=False
+        ),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    jobs: Annotated[int, typer.Option(min=0, help="Processes that compare; 0 takes one a core.")] = 0,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(
+            help="Compare on the Dask cluster of this scheduler: tcp://host:8786.", show_default=False
+        ),
+    ] = None,
+    archive: Annotated[
+        Path | None,
+        typer.Option(help="Parquet archive that its workers read, else the data folder.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Group the articles of the window anew, as a nightly run does: better groups under the IDs people hold.
+
+    Works alone on the data folder, or through a running service that owns it. All changes become true at once, at the
+    end; stopped before, it has changed nothing.
+    """
+    one_thread_a_library()
+    from service.nightly import EmptyWindowError  # noqa: PLC0415
+    from service.reclustering import recluster_alone, recluster_through  # noqa: PLC0415  loads the model libraries
+    from service.server import running_service  # noqa: PLC0415
+    from service.shift import NightError, Work  # noqa: PLC0415
+
+    expected: tuple[type[Exception], ...] = (EmptyWindowError, NightError, *store_errors())
+    settings = settings_of(data=data, scheduler=scheduler, archive=archive)
+    days = None if window is None else _days(window)
+    require_store(settings)
+    try:
+        address = running_service(settings.data)
+        if address is not None and (scheduler or archive or jobs):
+            fail(
+                f"The service at {address} owns {settings.data} and decides where its nights run: set BENANG_SCHEDULER "
+                "and BENANG_ARCHIVE there."
+            )
+        with console.night_bar(quiet=as_json) as on_progress:
+            night = (
+                recluster_alone(
+                    settings,
+                    window_days=days or settings.recluster_window_days,
+                    dry_run=dry_run,
+                    work=Work(jobs, settings.scheduler, settings.archive),
+                    on_progress=on_progress,
+                )
+                if address is None
+                else recluster_through(address, window_days=days, dry_run=dry_run, on_progress=on_progress)
+            )
+    except expected as error:
+        fail(str(error))
+    if as_json:
+        print_json(night)
+    else:
+        console.show_night(night)
+
+
+def _days(window: str) -> float:
+    number, unit = (window[:-1], window[-1]) if window[-1:] in {"d", "h"} else (window, "d")
+    try:
+        days = float(number) / (24 if unit == "h" else 1)
+    except ValueError:
+        days = 0.0
+    if not 0 < days < MAX_WINDOW_DAYS:
+        fail(f"--window {window} is no length of time. Write days or hours: 30d, 12h.")
+    return days
+
+
+class ExportFormat(StrEnum):
+    """What an archive is written as."""
+
+    PARQUET = "parquet"
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Argument(help="New folder for the archive.")],
+    data: Data = None,
+    format_: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.PARQUET,
+    as_json: Json = False,
+) -> None:
+    """Write every article with its groups and vectors as an archive, a folder a day.
+
+    Reads one view of the store, beside a running service or alone.
+    """
+    try:
+        from service.archive import ArchiveError, write_archive  # noqa: PLC0415
+    except ImportError as error:
+        fail(f"{error}: Parquet needs `pip install benang[cluster]`.")
+    from service.store.export import count_articles  # noqa: PLC0415
+
+    with reading_store(settings_of(data=data)) as connection:
+        try:
+            with console.bar("Writing", count_articles(connection), quiet=as_json) as advance:
+                count = write_archive(connection, out, progress=advance)
+        except (ArchiveError, OSError) as error:
+            fail(str(error))
+    if as_json:
+        print_json({"articles": count, "folder": str(out), "format": format_.value})
+    else:
+        console.say(f"{count:,} articles are in {out}.")

@@ -1,0 +1,102 @@
+"""What all commands share: the application, common options, settings, the store, and how they answer or fail."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+from pydantic import ValidationError
+
+from service import console
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+app = typer.Typer(
+    name="benang",
+    help="News in, threads out: finds copies, clusters reports of one event, ties events into stories.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_show_locals=False,
+)
+
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", "-d", help="Folder that holds the store.  [default: data]", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def one_thread_a_library() -> None:
+    """Keep numerical libraries from starting a thread a core: reading, encoding and deciding already share the cores."""
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+def settings_of(**given: Any) -> Settings:
+    """Return the settings that options and environment name, or end with what is wrong with them."""
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        found = [f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+        fail(f"A setting cannot be used. {'; '.join(found)}. docs/operations.md lists them.")
+
+
+def store_errors() -> tuple[type[Exception], ...]:
+    """Return what opening a store may raise; naming them loads the model libraries."""
+    from embeddings.encoder import ModelError  # noqa: PLC0415
+    from service.learned import ModelMismatchError  # noqa: PLC0415  loads the model libraries
+    from service.store.engine import StoreError  # noqa: PLC0415
+
+    return (StoreError, ModelMismatchError, ModelError)
+
+
+@contextmanager
+def reading_store(settings: Settings) -> Iterator[Any]:
+    """Lend a connection that reads the store, or end with why it cannot be read."""
+    from service.errors import StoreUnavailable  # noqa: PLC0415
+    from service.store.engine import reader_engine  # noqa: PLC0415
+    from service.store.read import reading  # noqa: PLC0415
+
+    require_store(settings)
+    engine = reader_engine(settings.data)
+    try:
+        with reading(engine) as connection:
+            yield connection
+    except StoreUnavailable:
+        fail(
+            f"The store in {settings.data} cannot be read: it is damaged, or was not written by this version of benang. "
+            "Restore it from a backup."
+        )
+    finally:
+        engine.dispose()
+
+
+def require_store(settings: Settings) -> None:
+    """End unless there is a store to work on."""
+    from service.store.engine import FILE  # noqa: PLC0415
+
+    if not (settings.data / FILE).is_file():
+        fail(
+            f"There is no store in {settings.data}. `benang ingest` or `benang serve` makes one; --data names it."
+        )
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON; whoever reads may leave."""
+    with suppress(BrokenPipeError):
+        json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
+        sys.stdout.write("\n")
+
+
+def fail(message: str) -> NoReturn:
+    """Say what went wrong, and end with status 2."""
+    console.complain(message)
+    raise typer.Exit(2)
