@@ -1,12 +1,14 @@
 """The command line: arguments in, `service` called, something readable out."""
 
+# isort: off
 # In this order the commands stand in the help.
-from service.cli import running  # isort: split
-from service.cli import reading  # isort: split
-from service.cli import nights  # isort: split
-from service.cli import editors  # isort: split
+from service.cli import running
+from service.cli import reading
+from service.cli import nights
+from service.cli import editors
 from service.cli import learning
 from service.cli.options import app
+# isort: on
 
 __all__ = ["app", "editors", "learning", "main", "nights", "reading", "running"]
 
