@@ -3,6 +3,7 @@
 For each size a synthetic stream of 14 days (see `benchmarks.streams`) goes through `benang ingest` into a new store, then
 `benang recluster` groups all of it anew, here and on a Dask cluster of two worker processes, each in processes of their
 own. Memory is what all of them hold at one moment, shared pages counted once (PSS). `--publish` writes the table.
+With `--folder`, streams and stores as ingest left them stay there, and the next run measures the nights alone.
 """
 
 from __future__ import annotations
@@ -69,19 +70,11 @@ class Row:
 
 def measure(count: int, folder: Path, *, dask: bool, say: Any = print) -> Row:
     """Put a stream of `count` articles through ingest and a night."""
-    stream, here, there = folder / f"{count}.ndjson", folder / f"{count}-here", folder / f"{count}-dask"
-    if not stream.exists():
-        say(f"{count:,}: making the stream")
-        with stream.open("w") as out:
-            subprocess.run(
-                [sys.executable, "-m", "benchmarks.streams", str(count), "--days", str(DAYS)],
-                stdout=out,
-                check=True,
-            )
-    say(f"{count:,}: ingest")
-    ingest, _ = run("ingest", str(stream), "--data", str(here), "--json")
-    if dask:
-        shutil.copytree(here, there)
+    here, there = folder / f"{count}-here", folder / f"{count}-dask"
+    ingest = ingested(count, folder, say=say)
+    for store in (here, there) if dask else (here,):
+        shutil.rmtree(store, ignore_errors=True)
+        shutil.copytree(folder / f"{count}-ingested", store)
     say(f"{count:,}: night ({ingest.seconds:,.0f} s of ingest, {ingest.peak / GIB:.2f} GiB)")
     night, told = run("recluster", "--data", str(here), "--json")
     cluster = None
@@ -93,6 +86,28 @@ def measure(count: int, folder: Path, *, dask: bool, say: Any = print) -> Row:
     row = Row(count, ingest, night, told["diff"]["counts"]["articles_moved"], cluster, same)
     say(json.dumps(asdict(row)))
     return row
+
+
+def ingested(count: int, folder: Path, *, say: Any) -> Run:
+    """Return what it took to ingest a stream of `count` articles, which is done once for each folder."""
+    stream, store, kept = (folder / f"{count}{end}" for end in (".ndjson", "-ingested", "-ingest.json"))
+    if kept.exists():
+        return Run(**json.loads(kept.read_text()))
+    shutil.rmtree(store, ignore_errors=True)
+    if not stream.exists():
+        say(f"{count:,}: making the stream")
+        part = stream.with_suffix(".part")
+        with part.open("w") as out:
+            subprocess.run(
+                [sys.executable, "-m", "benchmarks.streams", str(count), "--days", str(DAYS)],
+                stdout=out,
+                check=True,
+            )
+        part.rename(stream)
+    say(f"{count:,}: ingest")
+    took, _ = run("ingest", str(stream), "--data", str(store), "--json")
+    kept.write_text(json.dumps(asdict(took)))
+    return took
 
 
 def run(*arguments: str) -> tuple[Run, dict[str, Any]]:
