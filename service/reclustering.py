@@ -12,7 +12,7 @@ from ulid import ULID
 from service.model import ID_PREFIXES
 from service.shift import NightError, Progress, Shift, night_of, progress_of
 from service.store import nights
-from service.store.apply import apply_plan
+from service.store.apply import apply_plan, foretell
 from service.store.engine import checkpoint, migrate, own_folder, writer_engine
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _run(
     now = _now_us()
     with engine.begin() as connection:
         diff = (
-            proposal.plan.diff()
+            foretell(connection, proposal.plan)
             if dry_run
             else apply_plan(
                 connection, proposal.plan, since=proposal.last_change, now_us=now, cause=run_id

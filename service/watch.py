@@ -15,6 +15,7 @@ from service.model import ID_PREFIXES
 from service.nightly import STAGES, EmptyWindowError
 from service.shift import NightError, Progress, Shift, Work, night_of, progress_of
 from service.store import nights
+from service.store.apply import foretell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,7 +110,7 @@ class NightWatch:
             proposal = self.shift.wait(lambda progress: self._show(run_id, progress))
             self._show(run_id, progress_of("writing", 0, 1))
             if dry_run:
-                self._finish(run_id, diff=proposal.plan.diff())
+                self._finish(run_id, lambda connection: {"diff": foretell(connection, proposal.plan)})
             else:
                 self._carry_out(proposal, run_id).result()
         except (EmptyWindowError, NightError) as failure:
@@ -120,15 +121,16 @@ class NightWatch:
         self.shift = None
         if error is not None:
             with contextlib.suppress(Exception):  # a store that fails now is told of at the next start
-                self._finish(run_id, error=error)
+                self._finish(run_id, lambda _connection: {"error": error})
         self._far = ("", None)
 
     def _show(self, run_id: str, progress: Progress) -> None:
         self._far = (run_id, progress)
 
-    def _finish(self, run_id: str, **outcome: Any) -> None:
+    def _finish(self, run_id: str, outcome: Callable[[Connection], dict[str, Any]]) -> None:
         self._write(
-            lambda connection: nights.finish(connection, run_id, now_us=_now_us(), **outcome), forced=True
+            lambda connection: nights.finish(connection, run_id, now_us=_now_us(), **outcome(connection)),
+            forced=True,
         ).result()
 
 

@@ -13,6 +13,7 @@ from wire import faults, look_alikes, proposal_of
 from service.desk import Desk
 from service.learned import load_models
 from service.settings import Settings
+from service.store.apply import foretell
 from service.store.read import assignments
 from service.store.redirect import current_id
 from service.telemetry import Metrics
@@ -64,6 +65,25 @@ def test_late_articles_go_where_the_one_they_joined_goes(desk: Desk) -> None:
     together = [(one, other) for one, other in joined.items() if other and before[one][0] == before[other][0]]
     assert [pair for pair in together if after[pair[0]][0] != after[pair[1]][0]] == []
     assert any(other in joined and before[one][0] != after[one][0] for one, other in together)
+
+
+def test_what_is_foretold_is_what_happens(desk: Desk) -> None:
+    """A dry run counts and names the copies that follow, as the night itself does."""
+    post(desk, stream(10))
+    proposal = proposal_of(desk)
+    with desk.reader.connect() as connection:
+        told = foretell(connection, proposal.plan)
+    before = groups(desk)
+
+    applied = desk.carry_out(proposal, "run_1").result(PATIENCE_S)
+
+    moved = {one for one, place in groups(desk).items() if place[0] != before[one][0]}
+    assert len(moved) > len(proposal.plan.moved), "no copy followed: nothing is shown"
+    assert {one["id"] for one in told["articles_moved"]} == moved
+    assert told["articles_unchanged"] == len(before) - len(moved)
+    assert {key: value for key, value in told.items() if key != "articles_moved"} == {
+        key: value for key, value in applied.diff().items() if key != "articles_moved"
+    }
 
 
 def test_a_story_that_nothing_stays_in_ends(desk: Desk) -> None:

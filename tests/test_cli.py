@@ -4,10 +4,12 @@ import fcntl
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,6 +193,27 @@ def test_check_finds_nothing_wrong(store: Path) -> None:
     assert len(findings) >= 5
     assert result.exit_code == 0
     assert run("check", "--data", store).exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("row", "finding"),
+    [
+        (
+            "'clu_old', 'clu_nowhere', 0",
+            "every ID that was merged leads to one that is there or was deleted",
+        ),
+        ("(SELECT id FROM clusters), (SELECT id FROM stories), 0", "no ID that was merged is there"),
+    ],
+)
+def test_check_finds_an_id_that_leads_astray(row: str, finding: str, tmp_path: Path) -> None:
+    fill(tmp_path, read_articles()[:1])
+    with closing(sqlite3.connect(tmp_path / "benang.db")) as store, store:
+        store.execute(f"INSERT INTO redirects (id, target, merged_us) SELECT {row}")
+
+    result = run("check", "--data", tmp_path, "--json")
+
+    assert [one["name"] for one in json.loads(result.stdout) if not one["ok"]] == [finding]
+    assert result.exit_code == 1
 
 
 def test_counts_of_copies_add_up(tmp_path: Path) -> None:

@@ -39,6 +39,11 @@ class Applied:
         return replace(self.plan, moved=self.moved).diff()
 
 
+def foretell(connection: Connection, plan: Plan) -> dict[str, Any]:
+    """Return as JSON values what a plan would change, copies among the articles that move; writes nothing."""
+    return replace(plan, moved=(*plan.moved, *_with_copies(connection, plan.moved))).diff()
+
+
 def apply_plan(connection: Connection, plan: Plan, *, since: int, now_us: int, cause: str) -> Applied:
     """Carry out what still holds of a plan made when change number `since` was the latest.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Select, distinct, func, select
 from sqlalchemy.orm import aliased
 
-from service.store.tables import articles, clusters, stories, vectors
+from service.store.tables import articles, clusters, redirects, stories, tombstones, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,6 +62,15 @@ INVARIANTS: Mapping[str, Select[Any]] = {
     "every vector belongs to an article": select(vectors.c.seq)
     .outerjoin(articles, articles.c.seq == vectors.c.article_seq)
     .where(articles.c.seq.is_(None)),
+    "every ID that was merged leads to one that is there or was deleted": select(redirects.c.id)
+    .outerjoin(clusters, clusters.c.id == redirects.c.target)
+    .outerjoin(stories, stories.c.id == redirects.c.target)
+    .outerjoin(tombstones, tombstones.c.id == redirects.c.target)
+    .where(clusters.c.id.is_(None), stories.c.id.is_(None), tombstones.c.id.is_(None)),
+    "no ID that was merged is there": select(redirects.c.id)
+    .outerjoin(clusters, clusters.c.id == redirects.c.id)
+    .outerjoin(stories, stories.c.id == redirects.c.id)
+    .where(clusters.c.id.is_not(None) | stories.c.id.is_not(None)),
     "the counts of clusters equal their members": _wrong_counts(clusters, articles.c.cluster_id),
     "the counts of stories equal their members": _wrong_counts(stories, clusters.c.story_id),
 }
