@@ -102,6 +102,15 @@ class NeighbourIndex:
         """Return the rows that term searches can find, in order."""
         return np.flatnonzero(self._found_by.values & _BY_TERMS)
 
+    def in_turn(self, rows: Numbers) -> Numbers:
+        """Return `rows`, each once, those that look at the same part of the index next to each other.
+
+        Answers do not depend on it; the processor's caches do. Rows that have no dense code come last.
+        """
+        near = self._dense.rows()
+        near = near[np.isin(near, rows)]
+        return np.concatenate([near, np.setdiff1d(rows, near)])
+
     def add_terms(self, row: int) -> None:
         """Let term searches find `row` from now on.
 

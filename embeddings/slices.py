@@ -33,6 +33,16 @@ class Slice:
     def __len__(self) -> int:
         return int(self._index.ntotal)
 
+    @property
+    def rows(self) -> Numbers:
+        """The rows it holds; those of one list stand together."""
+        if not self._is_listed:
+            return np.asarray(faiss.vector_to_array(self._index.id_map))
+        held = self._index.invlists
+        sizes = [held.list_size(one) for one in range(held.nlist)]
+        parts = [faiss.rev_swig_ptr(held.get_ids(one), size).copy() for one, size in enumerate(sizes) if size]
+        return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+
     def add(self, codes: npt.NDArray[np.float32], rows: Numbers) -> None:
         """Add rows with their codes."""
         if not self._is_listed:

@@ -219,7 +219,7 @@ def _taken(members: Members) -> Members:
 def _search(source: Source, level: Level, place: tuple[int, int], members: Members, asked: Numbers) -> Pairs:
     with _lock:  # a stage is searched from one thread at a time
         stage = _stage(source, level, place, members)
-        found = [stage.search(asked[start : start + BATCH].tolist()) for start in range(0, len(asked), BATCH)]
+        found = [stage.search(batch) for batch in stage.batches(asked)]
     left, right, probability = (np.concatenate(part) for part in zip(*found, strict=True))
     return left, right, probability
 

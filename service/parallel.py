@@ -11,7 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from service.stage import Stage, batches
+from service.stage import Stage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,13 +50,13 @@ class _Searching:
         """Yield the pairs that the members at these places find, a batch after the other."""
         global _stage  # noqa: PLW0603  the forked processes find it in their memory
         if self._jobs == 1:
-            yield from map(self._stage.search, batches(asked))
+            yield from map(self._stage.search, self._stage.batches(asked))
             return
         _stage = self._stage
         context = multiprocessing.get_context("fork")
         try:
             with ProcessPoolExecutor(self._jobs, mp_context=context, initializer=die_with_parent) as pool:
-                yield from pool.map(_search, batches(asked))
+                yield from pool.map(_search, self._stage.batches(asked))
         finally:
             _stage = None
 

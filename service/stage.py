@@ -123,7 +123,7 @@ class Stage:
             rarity=models.background.rarity,
             centroids=centroids_for(models.encoder.name),
         )
-        index = self.window.articles if level == "cluster" else self.window.heads
+        self._index = self.window.articles if level == "cluster" else self.window.heads
         missing = ArticleVectors.none(models.encoder.dimension)
         for start in range(0, len(members), CHUNK):
             part = members.part(start, start + CHUNK)
@@ -141,7 +141,12 @@ class Stage:
                     for place, blob in enumerate(vectors.read(part.seqs))
                 ]
             )
-            index.add(rows)
+            self._index.add(rows)
+
+    def batches(self, asked: Numbers) -> list[list[int]]:
+        """Cut places into batches, those together that look at the same part of the index."""
+        order = self._index.in_turn(asked)
+        return [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
 
     def search(self, batch: Sequence[int]) -> Pairs:
         """Return the pairs that the members at these places find, but those with a round-up on a side."""
@@ -184,8 +189,3 @@ def reach_of(level: Level, horizons: Horizons) -> Reach:
     if level == "cluster":
         return replace(EVENT.reach, horizon_days=horizons.event_days)
     return replace(STORY.reach, horizon_days=horizons.story_days)
-
-
-def batches(asked: Numbers) -> list[list[int]]:
-    """Cut places into batches."""
-    return [asked[start : start + BATCH].tolist() for start in range(0, len(asked), BATCH)]

@@ -189,6 +189,25 @@ class IndexHistory(RuleBasedStateMachine):
         assert [self.oracle.terms(row, self.live) for row in asked] == [part.tolist() for part in terms]
 
     @rule(data=st.data())
+    def take_turns(self, data: st.DataObject) -> None:
+        """Every row once; where all of a slice stands in lists, rows of one list follow one another."""
+        rows = range(len(self.oracle.articles))
+        asked = data.draw(st.lists(st.sampled_from(rows), unique=True)) if rows else []
+        turns = self.index.in_turn(np.array(asked, dtype=np.int64)).tolist()
+        assert sorted(turns) == sorted(asked)
+        if self.oracle.centroids is not None and self.oracle.reach.flat_rows == 0:
+            coded = [row for row in turns if row in self.live and any(self.oracle.articles[row][0])]
+            places = [
+                (
+                    self.oracle.articles[row][1] // (self.oracle.reach.slice_days * 24),
+                    int(np.argmax(CENTROIDS.astype(int) @ self.oracle.articles[row][0])),
+                )
+                for row in coded
+            ]
+            assert places == sorted(places)
+            assert turns[: len(coded)] == coded
+
+    @rule(data=st.data())
     def add_again(self, data: st.DataObject) -> None:
         if self.live:
             row = data.draw(st.sampled_from(sorted(self.live)))
