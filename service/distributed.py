@@ -233,7 +233,8 @@ def _nearest(
     groups: Numbers,
 ) -> list[Nearest]:
     with _lock:
-        return _stage(source, level, place, members).nearest(asked, groups)
+        stage = _stage(source, level, place, members)
+        return [one for batch in stage.batches(asked) for one in stage.nearest(batch, groups)]
 
 
 def _stage(source: Source, level: Level, place: tuple[int, int], members: Members) -> Stage:

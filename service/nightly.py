@@ -11,7 +11,7 @@ from ulid import ULID
 from service.bonds import bonds_of, overdrawn
 from service.ingest import flags_of, outlet_id
 from service.model import ID_PREFIXES, Reason
-from service.plan import Plan, Standing, leaving, make_plan
+from service.plan import Plan, Standing, leaving, make_plan, retold
 from service.recluster import Bonds, event_linkage, story_linkage
 from service.regroup import Past, regroup, ties, together
 from service.stage import BATCH, Horizons, Members
@@ -217,7 +217,7 @@ def _articles(
 def _clusters(
     view: View, hands: Hands, cuts: Cuts, clusters: Labels, progress: Progress
 ) -> tuple[Labels, Mapping[str, _Spoken]]:
-    """Return for each row the first row of its story, and who speaks for the clusters that may move.
+    """Return for each row the first row of its story, and who speaks for the clusters that open or move.
 
     Heads of clusters that articles may leave look for others. Of the rest, which only answer, those of one story stay
     together.
@@ -237,7 +237,7 @@ def _clusters(
         found = together(_searched(searching, np.flatnonzero(free), "telling", progress))
         pairs = heads[found[0]], heads[found[1]], found[2]
         stories = regroup(count, pairs, past, story_linkage(cuts.story), bonds)[clusters]
-        changed = np.flatnonzero(free & ~past.settled[heads])
+        changed = np.flatnonzero(np.isin(heads, retold(standing, clusters, stories)))
         return stories, _spoken(searching, view, heads, changed, stories)
 
 

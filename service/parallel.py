@@ -9,18 +9,23 @@ import signal
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
 
 from service.stage import Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from service.ingest import Models
     from service.stage import Horizons, Level, Members, Nearest, Numbers, Pairs, Vectors
 
+T = TypeVar("T")
+NO_GROUPS = np.zeros(0, dtype=np.int64)
 _PR_SET_PDEATHSIG = 1
-_stage: Stage | None = None
+_shared: tuple[Stage, Numbers] | None = None
+"""What forked processes find in their memory: the stage, and the groups of its members."""
 
 
 class Local:
@@ -48,21 +53,27 @@ class _Searching:
 
     def pairs(self, asked: Numbers) -> Iterator[Pairs]:
         """Yield the pairs that the members at these places find, a batch after the other."""
-        global _stage  # noqa: PLW0603  the forked processes find it in their memory
-        if self._jobs == 1:
-            yield from map(self._stage.search, self._stage.batches(asked))
-            return
-        _stage = self._stage
-        context = multiprocessing.get_context("fork")
-        try:
-            with ProcessPoolExecutor(self._jobs, mp_context=context, initializer=die_with_parent) as pool:
-                yield from pool.map(_search, self._stage.batches(asked))
-        finally:
-            _stage = None
+        yield from self._each(_search, self._stage.batches(asked))
 
     def nearest(self, asked: Numbers, groups: Numbers) -> list[Nearest]:
         """Return the nearest member of its group for each member asked."""
-        return self._stage.nearest(asked, groups)
+        return [one for part in self._each(_nearest, self._stage.batches(asked), groups) for one in part]
+
+    def _each(
+        self, work: Callable[[list[int]], T], batches: Sequence[list[int]], groups: Numbers = NO_GROUPS
+    ) -> Iterator[T]:
+        """Yield what `work` makes of each batch, in order."""
+        global _shared  # noqa: PLW0603
+        _shared = self._stage, groups
+        try:
+            if self._jobs == 1 or len(batches) <= 1:
+                yield from map(work, batches)
+                return
+            context = multiprocessing.get_context("fork")
+            with ProcessPoolExecutor(self._jobs, mp_context=context, initializer=die_with_parent) as pool:
+                yield from pool.map(work, batches)
+        finally:
+            _shared = None
 
 
 def cores() -> int:
@@ -79,6 +90,12 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _search(batch: Sequence[int]) -> Pairs:
-    assert _stage is not None
-    return _stage.search(batch)
+def _search(batch: list[int]) -> Pairs:
+    assert _shared is not None
+    return _shared[0].search(batch)
+
+
+def _nearest(batch: list[int]) -> list[Nearest]:
+    assert _shared is not None
+    stage, groups = _shared
+    return stage.nearest(batch, groups)

@@ -125,6 +125,17 @@ def leaving(standing: Standing, clusters: Numbers) -> Numbers:
     return np.flatnonzero(matched.keeps[new] != standing.clusters)
 
 
+def retold(standing: Standing, clusters: Numbers, stories: Numbers) -> Numbers:
+    """Return the rows that stand for clusters which open, or whose story will have another ID than theirs has now."""
+    heads, new = np.unique(clusters, return_inverse=True)
+    matched = match(standing.clusters, new, standing.weights, len(standing.cluster_ids), len(heads))
+    sagas, saga = np.unique(stories, return_inverse=True)
+    old_stories = standing.story_of[standing.clusters]
+    told = match(old_stories, saga, standing.weights, len(standing.story_ids), len(sagas))
+    changed = told.keeps[saga[heads]] != standing.story_of[matched.keeps]
+    return np.asarray(heads[changed | (matched.keeps == NONE)])
+
+
 def make_plan(
     standing: Standing,
     clusters: Numbers,

@@ -153,20 +153,16 @@ class Stage:
         left, right, chance, _ = self._compared(batch)
         return left.astype(np.int32), right.astype(np.int32), chance.astype(np.float32)
 
-    def nearest(self, asked: Numbers, groups: Numbers) -> list[Nearest]:
-        """Return the nearest member of its group for each member asked (see `Searching`)."""
-        found = {place: Nearest(place, -1, 0.0, {}) for place in asked.tolist()}
-        order = np.sort(asked)
-        for start in range(0, len(order), BATCH):
-            left, right, chance, features = self._compared(order[start : start + BATCH].tolist())
-            near = np.flatnonzero(groups[left] == groups[right])
-            near = near[np.lexsort((right[near], -chance[near], left[near]))]
-            _, first = np.unique(left[near], return_index=True)
-            for one in near[first].tolist():
-                place = int(left[one])
-                found[place] = Nearest(
-                    place, int(right[one]), round(float(chance[one]), 6), named(features[one])
-                )
+    def nearest(self, batch: Sequence[int], groups: Numbers) -> list[Nearest]:
+        """Return for each member at these places the nearest of its group (see `Searching`)."""
+        left, right, chance, features = self._compared(batch)
+        near = np.flatnonzero(groups[left] == groups[right])
+        near = near[np.lexsort((right[near], -chance[near], left[near]))]
+        _, first = np.unique(left[near], return_index=True)
+        found = {place: Nearest(place, -1, 0.0, {}) for place in batch}
+        for one in near[first].tolist():
+            place = int(left[one])
+            found[place] = Nearest(place, int(right[one]), round(float(chance[one]), 6), named(features[one]))
         return list(found.values())
 
     def _compared(self, batch: Sequence[int]) -> tuple[Numbers, Numbers, Floats, Floats]:

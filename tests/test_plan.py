@@ -21,6 +21,7 @@ from service.plan import (
     hanging_together,
     leaving,
     make_plan,
+    retold,
     without,
 )
 from service.reconcile import NONE, match
@@ -231,6 +232,9 @@ def test_what_a_plan_says_of_itself(case: Case) -> None:
     assert [standing.ids[row] for row in leaving(standing, case.clusters).tolist()] == [
         move.id for move in plan.moved
     ]
+    assert {standing.ids[row] for row in retold(standing, case.clusters, case.stories).tolist()} == {
+        one.head for one in (*plan.opened, *plan.clusters_moved)
+    }
     assert sorted([*standing.seqs[standing.free].tolist(), 900, 901]) == sorted(plan.settled.tolist())
     assert plan.looked_at == (
         int(standing.weights[standing.free].sum()),
