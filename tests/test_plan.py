@@ -233,7 +233,8 @@ def test_what_a_plan_says_of_itself(case: Case) -> None:
         move.id for move in plan.moved
     ]
     assert {standing.ids[row] for row in retold(standing, case.clusters, case.stories).tolist()} == {
-        one.head for one in (*plan.opened, *plan.clusters_moved)
+        *(one.head for one in plan.opened),
+        *(one.head for one in plan.clusters_moved),
     }
     assert sorted([*standing.seqs[standing.free].tolist(), 900, 901]) == sorted(plan.settled.tolist())
     assert plan.looked_at == (
