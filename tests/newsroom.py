@@ -19,7 +19,7 @@ from service.plan import Plan
 from service.similar import Neighbour
 from service.store import nights
 from service.store.engine import FILE, reader_engine
-from service.store.tables import articles, clusters, metadata, revisions, stories, tombstones
+from service.store.tables import articles, clusters, metadata, revisions, stories, tombstones, unsettled
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -87,7 +87,6 @@ def article_row(number: int, **changes: Any) -> Row:
         "copy_of": None,
         "similarity": None,
         "reason": json.dumps(asdict(REASON)),
-        "provisional": 1,
     }
     return row | changes
 
@@ -130,6 +129,7 @@ class World:
                 row |= {"id": cluster_id, "story_id": story_id, "story_reason": "null"}
                 connection.execute(insert(clusters), row)
             connection.execute(insert(articles), self.rows)
+            connection.execute(insert(unsettled).from_select(["article_seq"], select(articles.c.seq)))
 
 
 def random_world(seed: int, size: int = 200) -> World:

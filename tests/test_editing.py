@@ -15,7 +15,7 @@ import pytest
 from helpers import unhurried
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from wire import FIRE, FIRE_RETOLD, FLOOD, NOW_US, OUTLETS, article, dump, faults, look_alikes, models
 
 from service import editing
@@ -795,7 +795,9 @@ def test_what_is_left_alone_is_not_settled(two_events: Newsroom) -> None:
 
 
 def provisional(room: Newsroom, name: str) -> bool:
-    return bool(next(row.provisional for row in rows(room, tables.articles) if row.id == room.ids[name]))
+    waiting = select(tables.articles.c.id).join(tables.unsettled)
+    with room.desk.reader.connect() as connection:
+        return room.ids[name] in connection.execute(waiting).scalars().all()
 
 
 def test_who_came_meanwhile_follows_whom_it_joined(two_events: Newsroom) -> None:
@@ -867,7 +869,13 @@ def long_ago(room: Newsroom, *names: str) -> None:
         connection.execute(
             update(tables.articles)
             .where(tables.articles.c.id.in_([room.ids[name] for name in names]))
-            .values(received_us=NOW_US - 100 * 86_400_000_000, provisional=0)
+            .values(received_us=NOW_US - 100 * 86_400_000_000)
+        )
+        seqs = select(tables.articles.c.seq).where(
+            tables.articles.c.id.in_([room.ids[name] for name in names])
+        )
+        connection.execute(
+            delete(tables.unsettled).where(tables.unsettled.c.article_seq.in_(seqs.scalar_subquery()))
         )
 
 

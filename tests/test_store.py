@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from helpers import unhurried
 from hypothesis import given, settings
@@ -37,6 +39,7 @@ from wire import (
 )
 
 from service.store.engine import (
+    _MIGRATIONS,
     FILE,
     FolderInUseError,
     StoreError,
@@ -88,6 +91,49 @@ def test_migrations_make_exactly_the_tables(tmp_path: Path) -> None:
     assert numbered == kept_for_ever
     assert {"articles", "changes"} < numbered
     assert schema_is_current(engine)
+    engine.dispose()
+
+
+def test_what_was_provisional_stays_so(tmp_path: Path) -> None:
+    """P12: a store that kept it beside the text opens, and its next night looks at the same articles."""
+    engine = writer_engine(tmp_path)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(_MIGRATIONS))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        names = connection.execute(text("SELECT name, type FROM pragma_table_info('articles')")).all()
+        row = {name: 0 if kind.startswith(("BIG", "INT", "SMALL", "FLOAT")) else "x" for name, kind in names}
+        connection.execute(text("PRAGMA defer_foreign_keys = 1"))
+        for seq, provisional in ((3, 1), (5, 0), (8, 1)):
+            own = dict.fromkeys(("id", "external_id", "url_key"), f"x{seq}")
+            values = row | own | {"seq": seq, "provisional": provisional, "cluster_id": "clu_x"}
+            connection.execute(
+                text(f"INSERT INTO articles ({', '.join(values)}) VALUES (:{', :'.join(values)})"), values
+            )
+        connection.execute(
+            text(
+                "INSERT INTO stories (id, title, cluster_count, article_count, copy_count, "
+                "independent_source_count, first_published_us, last_published_us, updated_us) "
+                "VALUES ('sto_x', '', 1, 3, 0, 1, 0, 0, 0)"
+            )
+        )
+        connection.execute(
+            text(
+                "INSERT INTO clusters (id, story_id, title, article_count, copy_count, story_reason, "
+                "independent_source_count, first_published_us, last_published_us, updated_us) "
+                "VALUES ('clu_x', 'sto_x', '', 3, 0, '{}', 1, 0, 0, 0)"
+            )
+        )
+
+    migrate(engine)
+
+    with engine.connect() as connection:
+        waiting = connection.execute(text("SELECT article_seq FROM unsettled ORDER BY 1")).scalars()
+        assert list(waiting) == [3, 8]
+        columns = connection.execute(text("SELECT name FROM pragma_table_info('articles')")).scalars().all()
+        assert "provisional" not in columns
+        assert "text" in columns
     engine.dispose()
 
 

@@ -12,6 +12,7 @@ from sqlalchemy import bindparam, delete, insert, select, update
 from service.plan import Move, Plan
 from service.store.bulk import chunks, insert_rows
 from service.store.changes import Change, tell
+from service.store.settling import settle
 from service.store.since import articles_of, came_since, edited_since, what_still_holds
 from service.store.tables import articles, clusters, redirects, stories, vectors
 from service.store.write import refresh_counts
@@ -76,7 +77,7 @@ def apply_plan(connection: Connection, plan: Plan, *, since: int, now_us: int, c
     sagas -= {*plan.stories_merged}
     refresh_counts(connection, touched, now_us, story_ids=sagas)
     _redirect(connection, stories, plan.stories_merged, now_us)
-    _settle(connection, set(plan.settled.tolist()) - astir)
+    settle(connection, set(plan.settled.tolist()) - astir)
     story_of = _stories_of(connection, sorted({*touched, *(move.id for move in clusters_moved)}))
     _title_stories(connection, sorted({*sagas, *story_of.values()}))
     carried = replace(plan, clusters_moved=tuple(clusters_moved))
@@ -276,16 +277,6 @@ def _redirect(connection: Connection, table: Any, merged: dict[str, str], now_us
         )
     for part in chunks(sorted(merged)):
         connection.execute(delete(table).where(table.c.id.in_(part)))
-
-
-def _settle(connection: Connection, seqs: set[int]) -> None:
-    if seqs:
-        connection.execute(
-            update(articles)
-            .where(articles.c.seq == bindparam("one"), articles.c.provisional == 1)
-            .values(provisional=0),
-            [{"one": seq} for seq in sorted(seqs)],
-        )
 
 
 def _stories_of(connection: Connection, ids: Sequence[str]) -> dict[str, str]:

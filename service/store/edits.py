@@ -15,6 +15,7 @@ from service.store.bulk import chunks
 from service.store.changes import FIELDS, change_row
 from service.store.read import rfc3339
 from service.store.redirect import current_id, require
+from service.store.settling import unsettle
 from service.store.tables import articles, changes, clusters, edits
 
 if TYPE_CHECKING:
@@ -103,8 +104,7 @@ def mark_undone(connection: Connection, row: RowMapping, *, actor: str, at_us: i
         update(edits).where(edits.c.seq == row["seq"]).values(undone_us=at_us, undone_by=actor)
     )
     named = sorted({*json.loads(row["these"]), *json.loads(row["those"])})
-    for part in chunks(named):
-        connection.execute(update(articles).where(articles.c.id.in_(part)).values(provisional=1))
+    unsettle(connection, named)
 
 
 def list_edits(connection: Connection, limit: int) -> list[dict[str, Any]]:

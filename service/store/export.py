@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from service.store.settling import IS_PROVISIONAL
 from service.store.snapshot import last_seen
 from service.store.tables import articles, clusters, vectors
 from service.store.write import get_meta
@@ -44,7 +45,7 @@ def by_day(connection: Connection) -> Iterator[tuple[str, Iterator[list[dict[str
             articles.c.published_us,
             articles.c.received_us,
             articles.c.event_us,
-            articles.c.provisional,
+            IS_PROVISIONAL,
             clusters.c.story_id,
             vectors.c.blob,
         )

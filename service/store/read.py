@@ -14,6 +14,7 @@ from service import explain
 from service.errors import StoreUnavailable
 from service.store.cursor import Cursor
 from service.store.redirect import current_id, missing
+from service.store.settling import IS_PROVISIONAL
 from service.store.tables import articles, clusters, revisions, stories, vectors
 from service.store.times import local_time
 from service.telling import LEAD_CHARS
@@ -51,7 +52,7 @@ _ROW = (
     articles.c.agency,
     articles.c.language,
     articles.c.labels,
-    articles.c.provisional,
+    IS_PROVISIONAL,
     articles.c.revision,
     clusters.c.story_id,
 )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import delete, func, insert, select, update
 
 from service.store.changes import Change, tell
+from service.store.settling import settle
 from service.store.tables import articles, clusters, revisions, stories, tombstones, vectors
 from service.store.write import find_article, refresh_counts
 
@@ -43,6 +44,7 @@ def remove_article(connection: Connection, article_id: str, now_us: int) -> Remo
     ).scalar()
     heir, inherits = _promote_copy(connection, row)
     connection.execute(delete(vectors).where(vectors.c.article_seq == row["seq"]))
+    settle(connection, [row["seq"]])
     connection.execute(delete(articles).where(articles.c.seq == row["seq"]))
     new_head = _appoint_head(connection, row["cluster_id"]) if opened and not inherits else None
     gone = Change("article.deleted", article_id, row["cluster_id"], row["story_id"])

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import and_, func, select, union
 
 from service.store.bulk import chunks
-from service.store.tables import articles, changes, clusters, edits, stories, vectors
+from service.store.settling import IS_PROVISIONAL
+from service.store.tables import articles, changes, clusters, edits, stories, unsettled, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Container, Iterator, Sequence
@@ -75,7 +76,7 @@ def touched_clusters(from_us: int) -> Any:
     """Select the clusters that hold an article received since `from_us`, or one that no night has settled."""
     return union(
         select(articles.c.cluster_id).where(articles.c.received_us >= from_us),
-        select(articles.c.cluster_id).where(articles.c.provisional == 1),
+        select(articles.c.cluster_id).join(unsettled, unsettled.c.article_seq == articles.c.seq),
     )
 
 
@@ -118,7 +119,7 @@ def _originals(connection: Connection, condition: Any, *, is_free: bool) -> Iter
             articles.c.labels,
             articles.c.event_us,
             articles.c.fingerprint,
-            articles.c.provisional,
+            IS_PROVISIONAL,
             vectors.c.opens_cluster,
             clusters.c.article_count,
         )

@@ -105,13 +105,19 @@ articles = Table(
     Column("similarity", Float),
     Column("cluster_id", ForeignKey("clusters.id"), nullable=False),
     Column("reason", Text, nullable=False),  # JSON
-    Column("provisional", SmallInteger, nullable=False),
     Index("ix_articles_published", "published_us", "seq"),
     Index("ix_articles_cluster", "cluster_id", "published_us"),
     Index("ix_articles_source", "source", "published_us"),
     Index("ix_articles_copy_of", "copy_of"),
     Index("ix_articles_received", "received_us"),
     sqlite_autoincrement=True,
+)
+
+# Articles that no night has settled, or that were edited since.
+unsettled = Table(
+    "unsettled",
+    metadata,
+    Column("article_seq", Seq, ForeignKey("articles.seq"), primary_key=True, autoincrement=False),
 )
 
 # One row per article that is compared with others; exact copies inherit and need none.  `seq` is the order in which the

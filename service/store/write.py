@@ -14,6 +14,7 @@ from sqlalchemy import bindparam, delete, distinct, func, insert, or_, select, u
 
 from service.model import Article, Outcome, Placement, Reason
 from service.store.bulk import chunks, insert_rows
+from service.store.settling import IS_PROVISIONAL, unsettle
 from service.store.tables import articles, clusters, meta, revisions, stories, vectors
 from service.store.times import local_time
 
@@ -60,7 +61,7 @@ def set_meta(connection: Connection, values: dict[str, str]) -> None:
     connection.execute(insert(meta), [{"key": key, "value": value} for key, value in values.items()])
 
 
-_PLACED = select(articles, clusters.c.story_id, clusters.c.story_reason).join(
+_PLACED = select(articles, IS_PROVISIONAL, clusters.c.story_id, clusters.c.story_reason).join(
     clusters, clusters.c.id == articles.c.cluster_id
 )
 
@@ -227,11 +228,11 @@ def insert_outcomes(
                 "similarity": outcome.placement.similarity,
                 "cluster_id": outcome.placement.cluster_id,
                 "reason": _json(outcome.placement.reason),
-                "provisional": int(outcome.provisional),
             }
             for outcome, fingerprint in fresh
         ],
     )
+    unsettle(connection, [outcome.id for outcome, _ in fresh])
     refresh_counts(
         connection,
         in_cluster.keys() - {row["id"] for row in new_clusters},
@@ -333,10 +334,10 @@ def revise(connection: Connection, row: RowMapping, article: Article, fingerprin
     if owner not in {None, row["id"]}:
         values["url_key"] = None  # the address an edit brings may be another article's already
     values["revision"] = row["revision"] + 1
-    values["provisional"] = 1
     if row["relation"] == "exact_copy":
         values["relation"] = "near_copy"
     connection.execute(update(articles).where(articles.c.id == row["id"]).values(**values))
+    unsettle(connection, [row["id"]])
 
 
 def replace_vector(connection: Connection, row: RowMapping, blob: bytes) -> None:

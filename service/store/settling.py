@@ -1,0 +1,40 @@
+"""Which articles no night has settled yet: a narrow table, so that settling a million rewrites no text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import bindparam, delete, exists, insert, select
+
+from service.store.bulk import chunks
+from service.store.tables import articles, unsettled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from sqlalchemy import Connection
+
+IS_PROVISIONAL = (
+    exists(select(unsettled.c.article_seq).where(unsettled.c.article_seq == articles.c.seq))
+    .correlate(articles)
+    .label("provisional")
+)
+"""A column of a query over `articles`."""
+
+
+def unsettle(connection: Connection, ids: Sequence[str]) -> None:
+    """Have the next night look at these articles; those that wait for it already go on waiting."""
+    for part in chunks(ids):
+        connection.execute(
+            insert(unsettled).from_select(
+                ["article_seq"],
+                select(articles.c.seq).where(articles.c.id.in_(part), ~IS_PROVISIONAL.element),
+            )
+        )
+
+
+def settle(connection: Connection, seqs: Iterable[int]) -> None:
+    """Take articles, by `seq`, as settled."""
+    rows = [{"one": seq} for seq in sorted(seqs)]
+    if rows:
+        connection.execute(delete(unsettled).where(unsettled.c.article_seq == bindparam("one")), rows)
