@@ -57,7 +57,7 @@ clusters = Table(
     metadata,
     Column("seq", Seq, primary_key=True, autoincrement=True),
     Column("id", String, nullable=False, unique=True),
-    Column("story_id", ForeignKey("stories.id"), nullable=False, index=True),
+    Column("story_id", ForeignKey("stories.id"), nullable=False),
     Column("title", Text, nullable=False),
     Column("article_count", Integer, nullable=False),
     Column("copy_count", Integer, nullable=False),
@@ -67,6 +67,7 @@ clusters = Table(
     Column("updated_us", BigInteger, nullable=False),
     Column("story_reason", Text, nullable=False),  # JSON
     Column("split_from", String),
+    Index("ix_clusters_story", "story_id", "id"),
     Index("ix_clusters_last_published", "last_published_us", "seq"),
     Index("ix_clusters_updated", "updated_us"),
     sqlite_autoincrement=True,
@@ -106,7 +107,7 @@ articles = Table(
     Column("cluster_id", ForeignKey("clusters.id"), nullable=False),
     Column("reason", Text, nullable=False),  # JSON
     Index("ix_articles_published", "published_us", "seq"),
-    Index("ix_articles_cluster", "cluster_id", "published_us"),
+    Index("ix_articles_members", "cluster_id", "published_us", "copy_of", "publisher"),
     Index("ix_articles_source", "source", "published_us"),
     Index("ix_articles_copy_of", "copy_of"),
     Index("ix_articles_received", "received_us"),

@@ -1,4 +1,4 @@
-"""What is provisional stands in a table of its own: to settle an article rewrites no text."""
+"""What is provisional stands in a table of its own, and members are counted from indexes alone."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,3 +21,7 @@ def upgrade() -> None:
         "INSERT INTO unsettled (article_seq) SELECT seq FROM articles WHERE provisional = 1 ORDER BY seq"
     )
     op.drop_column("articles", "provisional")
+    op.drop_index("ix_articles_cluster", "articles")
+    op.create_index("ix_articles_members", "articles", ["cluster_id", "published_us", "copy_of", "publisher"])
+    op.drop_index("ix_clusters_story_id", "clusters")
+    op.create_index("ix_clusters_story", "clusters", ["story_id", "id"])
