@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from embeddings.centroids import Centroids
-    from embeddings.terms import FieldVectors
     from embeddings.vectors import ArticleVectors
 
     Rows = npt.NDArray[np.intp]
@@ -122,6 +121,37 @@ class SparseColumn:
         return Sparse(self._ids.values, self._weights.values.view(np.uint16), self._ends.values)
 
 
+class Stack(NamedTuple):
+    """Articles laid together for a shelf: `codes` (n, d) with their `squares`, terms by field, `lengths` (n, fields)."""
+
+    codes: npt.NDArray[np.int8]
+    squares: npt.NDArray[np.int32]
+    ids: tuple[npt.NDArray[np.int32], ...]
+    weights: tuple[npt.NDArray[np.float16], ...]
+    lengths: npt.NDArray[np.int64]
+    hours: npt.NDArray[np.float64]
+    outlets: npt.NDArray[np.int64]
+
+
+def stack(vectors: Sequence[ArticleVectors], hours: Sequence[float], outlets: Sequence[int]) -> Stack:
+    """Lay articles together, one or more; a shelf takes the result in a tenth of the time."""
+    codes = np.stack([vector.codes for vector in vectors])
+    lengths = np.array([vector.terms.lengths for vector in vectors], dtype=np.int64)
+    ids = np.concatenate([vector.terms.ids for vector in vectors])
+    weights = np.concatenate([vector.terms.weights for vector in vectors])
+    field = np.repeat(np.tile(np.arange(len(FIELDS)), len(vectors)), lengths.ravel())
+    own = [np.flatnonzero(field == place) for place in range(len(FIELDS))]
+    return Stack(
+        codes,
+        np.square(codes, dtype=np.int32).sum(axis=1, dtype=np.int32),
+        tuple(ids[places] for places in own),
+        tuple(weights[places] for places in own),
+        lengths,
+        np.asarray(hours, dtype=np.float64),
+        np.asarray(outlets, dtype=np.int64),
+    )
+
+
 class Shelf:
     """The vectors, times and outlets of many articles, addressed by row number."""
 
@@ -152,24 +182,18 @@ class Shelf:
         self, vectors: Sequence[ArticleVectors], hours: Sequence[float], outlets: Sequence[int]
     ) -> range:
         """Append articles (hours since the epoch, outlet identities) and return their row numbers."""
-        start = len(self)
-        if vectors:
-            codes = np.stack([vector.codes for vector in vectors])
-            self.codes.extend(codes)
-            self.squares.extend(np.square(codes, dtype=np.int32).sum(axis=1, dtype=np.int32))
-            self.hours.extend(np.asarray(hours, dtype=np.float64))
-            self.outlets.extend(np.asarray(outlets, dtype=np.int64))
-            self._extend_terms([vector.terms for vector in vectors])
-        return range(start, len(self))
+        return self.append(stack(vectors, hours, outlets)) if vectors else range(len(self), len(self))
 
-    def _extend_terms(self, vectors: Sequence[FieldVectors]) -> None:
-        lengths = np.array([vector.lengths for vector in vectors], dtype=np.int64)
-        ids = np.concatenate([vector.ids for vector in vectors])
-        weights = np.concatenate([vector.weights for vector in vectors])
-        field = np.repeat(np.tile(np.arange(len(FIELDS)), len(vectors)), lengths.ravel())
+    def append(self, new: Stack) -> range:
+        """Append articles that were stacked, wherever that was, and return their row numbers."""
+        start = len(self)
+        self.codes.extend(new.codes)
+        self.squares.extend(new.squares)
+        self.hours.extend(new.hours)
+        self.outlets.extend(new.outlets)
         for place, name in enumerate(FIELDS):
-            own = np.flatnonzero(field == place)
-            self.terms[name].extend(ids[own], weights[own], lengths[:, place])
+            self.terms[name].extend(new.ids[place], new.weights[place], new.lengths[:, place])
+        return range(start, len(self))
 
     def truncate(self, length: int) -> None:
         """Forget every row from `length` on."""

@@ -7,25 +7,29 @@ import multiprocessing
 import os
 import signal
 import sys
+from collections import deque
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
-from service.stage import Stage
+from service.stage import Stage, one_by_one
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from service.ingest import Models
-    from service.stage import Horizons, Level, Members, Nearest, Numbers, Pairs, Vectors
+    from service.stage import Each, Horizons, Level, Members, Nearest, Numbers, Pairs, Vectors
 
+S = TypeVar("S")
 T = TypeVar("T")
-NO_GROUPS = np.zeros(0, dtype=np.int64)
+R = TypeVar("R")
+AHEAD = 4
+"""Items that each process may be ahead of whoever takes the results: none waits, and memory is bounded."""
 _PR_SET_PDEATHSIG = 1
-_shared: tuple[Stage, Numbers] | None = None
-"""What forked processes find in their memory: the stage, and the groups of its members."""
+_shared: Any = None
+"""What forked processes find in their memory."""
 
 
 class Local:
@@ -43,37 +47,53 @@ class Local:
     @contextmanager
     def open(self, level: Level, members: Members) -> Iterator[_Searching]:
         """Read the members into memory."""
-        yield _Searching(Stage(level, members, self._vectors, self._models, self._horizons), self._jobs)
+        each = partial(forked, self._jobs)
+        yield _Searching(Stage(level, members, self._vectors, self._models, self._horizons, each), each)
 
 
 class _Searching:
-    def __init__(self, stage: Stage, jobs: int) -> None:
+    def __init__(self, stage: Stage, each: Each) -> None:
         self._stage = stage
-        self._jobs = jobs
+        self._each = each
 
     def pairs(self, asked: Numbers) -> Iterator[Pairs]:
         """Yield the pairs that the members at these places find, a batch after the other."""
-        yield from self._each(_search, self._stage.batches(asked))
+        return self._each(Stage.search, self._stage, self._stage.batches(asked))
 
     def nearest(self, asked: Numbers, groups: Numbers) -> list[Nearest]:
         """Return the nearest member of its group for each member asked."""
-        return [one for part in self._each(_nearest, self._stage.batches(asked), groups) for one in part]
+        found = self._each(_nearest, (self._stage, groups), self._stage.batches(asked))
+        return [one for part in found for one in part]
 
-    def _each(
-        self, work: Callable[[list[int]], T], batches: Sequence[list[int]], groups: Numbers = NO_GROUPS
-    ) -> Iterator[T]:
-        """Yield what `work` makes of each batch, in order."""
-        global _shared  # noqa: PLW0603
-        _shared = self._stage, groups
-        try:
-            if self._jobs == 1 or len(batches) <= 1:
-                yield from map(work, batches)
-                return
-            context = multiprocessing.get_context("fork")
-            with ProcessPoolExecutor(self._jobs, mp_context=context, initializer=die_with_parent) as pool:
-                yield from pool.map(work, batches)
-        finally:
-            _shared = None
+
+def _nearest(stage_and_groups: tuple[Stage, Numbers], batch: list[int]) -> list[Nearest]:
+    stage, groups = stage_and_groups
+    return stage.nearest(batch, groups)
+
+
+def forked(jobs: int, work: Callable[[S, T], R], shared: S, items: Sequence[T]) -> Iterator[R]:
+    """Yield what `work` makes of `shared` and each item, in order, in processes that share this one's memory."""
+    global _shared  # noqa: PLW0603
+    if jobs == 1 or len(items) <= 1:
+        yield from one_by_one(work, shared, items)
+        return
+    _shared = shared
+    context = multiprocessing.get_context("fork")
+    try:
+        with ProcessPoolExecutor(jobs, mp_context=context, initializer=die_with_parent) as pool:
+            waiting: deque[Future[R]] = deque()
+            for item in items:
+                waiting.append(pool.submit(_call, work, item))
+                if len(waiting) > AHEAD * jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+    finally:
+        _shared = None
+
+
+def _call(work: Callable[[Any, T], R], item: T) -> R:
+    return work(_shared, item)
 
 
 def cores() -> int:
@@ -88,14 +108,3 @@ def die_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None and os.getppid() != parent.pid:
         os.kill(os.getpid(), signal.SIGKILL)
-
-
-def _search(batch: list[int]) -> Pairs:
-    assert _shared is not None
-    return _shared[0].search(batch)
-
-
-def _nearest(batch: list[int]) -> list[Nearest]:
-    assert _shared is not None
-    stage, groups = _shared
-    return stage.nearest(batch, groups)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from embeddings.company import EVENT, STORY, whole_company
 from embeddings.similarity import compare
 from embeddings.vectors import ArticleVectors
 from service.candidates import event_probability, may_meet, named, story_probability
-from service.window import STANDS_ALONE, Entry, Window
+from service.window import STANDS_ALONE, Entry, Window, stacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     import numpy.typing as npt
@@ -23,11 +23,15 @@ if TYPE_CHECKING:
     from embeddings.index import Reach
     from embeddings.similarity import Floats
     from service.ingest import Models
+    from service.window import Stacked
 
     Numbers = npt.NDArray[np.int64]
     Pairs = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 Level = Literal["cluster", "story"]
+S = TypeVar("S")
+T = TypeVar("T")
+R = TypeVar("R")
 CHUNK = 2000
 BATCH = 512
 """Members that look for others in one call: many enough for bulk work, few enough to show progress."""
@@ -83,6 +87,13 @@ class Vectors(Protocol):
         """Yield the vectors of articles in the order asked; None for what is damaged or no longer there."""
 
 
+class Each(Protocol):
+    """Whoever does the same to many items."""
+
+    def __call__(self, work: Callable[[S, T], R], shared: S, items: Sequence[T]) -> Iterator[R]:
+        """Yield what `work` makes of `shared` and each item, in order."""
+
+
 class Searching(Protocol):
     """Members that can be asked for their pairs; places count from 0."""
 
@@ -108,11 +119,22 @@ class Horizons:
     story_days: float
 
 
+def one_by_one(work: Callable[[S, T], R], shared: S, items: Sequence[T]) -> Iterator[R]:
+    """Yield what `work` makes of `shared` and each item, in order, here."""
+    return (work(shared, item) for item in items)
+
+
 class Stage:
-    """Members of one level in memory, searched here."""
+    """Members of one level in memory, searched here; `each` is who reads them."""
 
     def __init__(
-        self, level: Level, members: Members, vectors: Vectors, models: Models, horizons: Horizons
+        self,
+        level: Level,
+        members: Members,
+        vectors: Vectors,
+        models: Models,
+        horizons: Horizons,
+        each: Each = one_by_one,
     ) -> None:
         self._level = level
         self._models = models
@@ -124,24 +146,9 @@ class Stage:
             centroids=centroids_for(models.encoder.name),
         )
         self._index = self.window.articles if level == "cluster" else self.window.heads
-        missing = ArticleVectors.none(models.encoder.dimension)
-        for start in range(0, len(members), CHUNK):
-            part = members.part(start, start + CHUNK)
-            rows = self.window.shelve(
-                [
-                    Entry(
-                        part.ids[place],
-                        missing
-                        if blob is None
-                        else ArticleVectors.from_bytes(blob, models.encoder.dimension),
-                        int(part.event_us[place]),
-                        int(part.outlets[place]),
-                        int(part.flags[place]),
-                    )
-                    for place, blob in enumerate(vectors.read(part.seqs))
-                ]
-            )
-            self._index.add(rows)
+        parts = [members.part(start, start + CHUNK) for start in range(0, len(members), CHUNK)]
+        for part in each(_read, (vectors, models.encoder.dimension), parts):
+            self._index.add(self.window.append(part))
 
     def batches(self, asked: Numbers) -> list[list[int]]:
         """Cut places into batches, those together that look at the same part of the index."""
@@ -178,6 +185,23 @@ class Stage:
         left, right = left[found.kept], right[found.kept]
         heard = (window.flags[left] | window.flags[right]) & STANDS_ALONE == 0
         return left[heard], right[heard], chance[heard], found.features[heard]
+
+
+def _read(source: tuple[Vectors, int], members: Members) -> Stacked:
+    vectors, dimension = source
+    missing = ArticleVectors.none(dimension)
+    return stacked(
+        [
+            Entry(
+                members.ids[place],
+                missing if blob is None else ArticleVectors.from_bytes(blob, dimension),
+                int(members.event_us[place]),
+                int(members.outlets[place]),
+                int(members.flags[place]),
+            )
+            for place, blob in enumerate(vectors.read(members.seqs))
+        ]
+    )
 
 
 def reach_of(level: Level, horizons: Horizons) -> Reach:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from service.ingest import prepare_vectors
@@ -25,9 +26,13 @@ class StoreVectors:
     def __init__(self, engine: Engine, models: Models) -> None:
         self._engine = engine
         self._models = models
+        self._process = os.getpid()
 
     def read(self, seqs: Numbers) -> Iterator[bytes | None]:
         """Yield the vectors of articles by `seq`, in the order asked; None for those that are not there."""
+        if self._process != os.getpid():  # connections do not survive a fork
+            self._engine.dispose(close=False)
+            self._process = os.getpid()
         with self._engine.connect() as connection:
             for start in range(0, len(seqs), CHUNK):
                 part = seqs[start : start + CHUNK].tolist()

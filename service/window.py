@@ -13,7 +13,7 @@ from ulid import ULID
 
 from embeddings.company import EVENT, STORY
 from embeddings.index import NeighbourIndex
-from embeddings.shelf import Column, Shelf
+from embeddings.shelf import Column, Shelf, stack
 from service.model import ID_PREFIXES
 
 if TYPE_CHECKING:
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from embeddings.centroids import Centroids
-    from embeddings.shelf import Rows
+    from embeddings.shelf import Rows, Stack
     from embeddings.vectors import ArticleVectors
 
 WIB_HOURS = 7
+US_AN_HOUR = 3_600_000_000
 
 IS_COPY = 1
 """The row repeats another: it proposes copies but has no voice in a cluster."""
@@ -44,6 +45,28 @@ class Entry:
     event_us: int
     outlet: int
     flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stacked:
+    """Entries laid together for a window: ID bytes (n, 16), flags, and what the shelf takes."""
+
+    keys: npt.NDArray[np.uint8]
+    flags: npt.NDArray[np.uint8]
+    rows: Stack
+
+
+def stacked(entries: Sequence[Entry]) -> Stacked:
+    """Lay entries together, one or more."""
+    return Stacked(
+        np.stack([_key(entry.article_id) for entry in entries]),
+        np.array([entry.flags for entry in entries], dtype=np.uint8),
+        stack(
+            [entry.vectors for entry in entries],
+            [entry.event_us / US_AN_HOUR for entry in entries],
+            [entry.outlet for entry in entries],
+        ),
+    )
 
 
 class Window:
@@ -75,15 +98,14 @@ class Window:
 
     def shelve(self, entries: Sequence[Entry]) -> range:
         """Put `entries` on the shelf, not yet in any cluster, and return their rows."""
-        if entries:
-            self._ids.extend(np.stack([_key(entry.article_id) for entry in entries]))
-            self._clusters.extend(np.full(len(entries), -1))
-            self._flags.extend(np.array([entry.flags for entry in entries], dtype=np.uint8))
-        return self.shelf.extend(
-            [entry.vectors for entry in entries],
-            [entry.event_us / 3_600_000_000 for entry in entries],
-            [entry.outlet for entry in entries],
-        )
+        return self.append(stacked(entries)) if entries else range(len(self.shelf), len(self.shelf))
+
+    def append(self, new: Stacked) -> range:
+        """Put entries on the shelf that were laid together, wherever that was, and return their rows."""
+        self._ids.extend(new.keys)
+        self._clusters.extend(np.full(len(new.flags), -1))
+        self._flags.extend(new.flags)
+        return self.shelf.append(new.rows)
 
     def unshelve(self, length: int) -> None:
         """Take back every row from `length` on; they must be in no index and no cluster."""
