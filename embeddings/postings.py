@@ -70,6 +70,8 @@ class Postings:
 
     def __init__(self) -> None:
         self._chains = _empty(64, 16)
+        self._sums = np.zeros(0, dtype=np.int32)
+        """By row, 0 between searches: rows of one list stand in order, so that adding up goes through memory once."""
 
     def visit(
         self, asked: Asked, hours: npt.NDArray[np.float64], horizon: float, limit: int, cap: Cap
@@ -80,8 +82,11 @@ class Postings:
         best scores above 0 (ties: lower row) of rows at most `horizon` hours away, never the row itself.
         """
         joining = np.flatnonzero(asked.does & JOINS)
+        needed = int(asked.rows[joining].max(initial=-1)) + 1
+        if needed > len(self._sums):
+            self._sums = np.zeros(max(needed, len(self._sums) * 5 // 4), dtype=np.int32)
         self._make_room(int((asked.ends[joining] - asked.starts[joining]).sum()))
-        return _visit(self._chains, asked, hours, horizon, limit, cap)
+        return _visit(self._chains, asked, self._sums, hours, horizon, limit, cap)
 
     def remove(self, terms: Ints, row: int) -> None:
         """Take back that `row` holds `terms`.
@@ -207,14 +212,18 @@ def _remove(chains: Chains, term: int, row: int) -> bool:
 
 @compiled
 def _visit(
-    chains: Chains, asked: Asked, hours: npt.NDArray[np.float64], horizon: float, limit: int, cap: Cap
+    chains: Chains,
+    asked: Asked,
+    sums: Ints,
+    hours: npt.NDArray[np.float64],
+    horizon: float,
+    limit: int,
+    cap: Cap,
 ) -> Sharers:
     counts = np.zeros(len(asked.rows), dtype=np.int64)
     rows = np.empty((len(asked.rows), limit), dtype=np.int64)
     scores = np.empty((len(asked.rows), limit), dtype=np.int64)
-    keys = np.full(1024, _EMPTY, dtype=np.int32)
-    sums = np.zeros(1024, dtype=np.int64)
-    used = np.empty(1024, dtype=np.int64)
+    found = np.empty(1024, dtype=np.int32)
     for place in range(len(asked.rows)):
         own = asked.rows[place]
         start, end = asked.starts[place], asked.ends[place]
@@ -224,20 +233,15 @@ def _visit(
             for at in range(start, end):
                 count = chains.counts[_slot(chains.terms, asked.terms[at])]
                 total += count if count <= most else 0
-            size = 16
-            while size < 2 * total:
-                size *= 2
-            if size > len(keys):
-                keys = np.full(size, _EMPTY, dtype=np.int32)
-                sums = np.zeros(size, dtype=np.int64)
-                used = np.empty(size, dtype=np.int64)
+            if total > len(found):
+                found = np.empty(2 * total, dtype=np.int32)
             met = 0
             for at in range(start, end):
                 slot = _slot(chains.terms, asked.terms[at])
                 count = chains.counts[slot]
-                if 0 < count <= most:
-                    met = _gather(chains, slot, asked.weights[at], keys[:size], sums, used, met)
-            counts[place] = _best(own, hours, horizon, keys, sums, used[:met], rows[place], scores[place])
+                if 0 < count <= most and asked.weights[at] > 0:
+                    met = _gather(chains, slot, asked.weights[at], sums, found, met)
+            counts[place] = _best(own, hours, horizon, sums, found[:met], rows[place], scores[place])
         if asked.does[place] & JOINS:
             for at in range(start, end):
                 _add(chains, asked.terms[at], own)
@@ -246,29 +250,25 @@ def _visit(
 
 
 @compiled
-def _gather(
-    chains: Chains, slot: int, weight: int, keys: Ints, sums: Numbers, used: Numbers, met: int
-) -> int:
-    """Add `weight` to the sum of each holder of the term at `slot`; return how many rows have been met so far."""
+def _gather(chains: Chains, slot: int, weight: int, sums: Ints, found: Ints, met: int) -> int:
+    """Add `weight` to the sum of each holder of the term at `slot`; return how many rows have been found so far."""
     count = chains.counts[slot]
     if count == 1:
-        return _note(chains.firsts[slot], weight, keys, sums, used, met)
+        return _note(chains.firsts[slot], weight, sums, found, met)
     block, filled = chains.firsts[slot], (count - 1) % BLOCK + 1
     while block != _EMPTY:
         for place in range(filled):
-            met = _note(chains.blocks[block, place], weight, keys, sums, used, met)
+            met = _note(chains.blocks[block, place], weight, sums, found, met)
         block, filled = chains.blocks[block, BLOCK], BLOCK
     return met
 
 
 @compiled
-def _note(row: int, weight: int, keys: Ints, sums: Numbers, used: Numbers, met: int) -> int:
-    slot = _slot(keys, row)
-    if keys[slot] == _EMPTY:
-        keys[slot] = row
-        used[met] = slot
+def _note(row: int, weight: int, sums: Ints, found: Ints, met: int) -> int:
+    if sums[row] == 0:
+        found[met] = row
         met += 1
-    sums[slot] += weight
+    sums[row] += weight
     return met
 
 
@@ -277,21 +277,20 @@ def _best(
     own: int,
     hours: npt.NDArray[np.float64],
     horizon: float,
-    keys: Ints,
-    sums: Numbers,
-    used: Numbers,
+    sums: Ints,
+    found: Ints,
     rows: Numbers,
     scores: Numbers,
 ) -> int:
-    """Write the best rows and their scores, empty the table, and return how many were written."""
+    """Write the best of the rows found and their scores, set their sums back, and return how many were written."""
     count = 0
-    for slot in used:
-        row, score = np.int64(keys[slot]), sums[slot]
-        keys[slot], sums[slot] = _EMPTY, 0
+    for one in found:
+        row, score = np.int64(one), np.int64(sums[one])
+        sums[one] = 0
         full = count == len(rows)
-        if score <= 0 or row == own or abs(hours[row] - hours[own]) > horizon:
-            continue
         if full and (score < scores[-1] or (score == scores[-1] and row > rows[-1])):
+            continue
+        if row == own or abs(hours[row] - hours[own]) > horizon:
             continue
         place = count - full
         while place > 0 and (
