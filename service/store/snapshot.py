@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Select
 
+LATEST_US = 1 << 62
 US_A_DAY = 86_400_000_000
 
 
@@ -92,13 +93,11 @@ def count_originals(connection: Connection, from_us: int) -> int:
 def read_originals(connection: Connection, from_us: int, horizon_days: float) -> Iterator[Original]:
     """Yield the originals of every touched cluster, then those that stand for other clusters of the same time."""
     touched = touched_clusters(from_us)
-    yield from _originals(connection, articles.c.cluster_id.in_(touched), is_free=True)
-    first, last = connection.execute(
-        select(func.min(articles.c.event_us), func.max(articles.c.event_us)).where(
-            articles.c.cluster_id.in_(touched)
-        )
-    ).one()
-    if first is None:
+    first, last = LATEST_US, -LATEST_US
+    for original in _originals(connection, articles.c.cluster_id.in_(touched), is_free=True):
+        first, last = min(first, original.event_us), max(last, original.event_us)
+        yield original
+    if first > last:
         return
     reach = int(horizon_days * US_A_DAY)
     beside = and_(
