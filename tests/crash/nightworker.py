@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from service.nightly import Proposal
     from service.store.apply import Applied
 
-KNOWN, NEW, HELD = 200, 120, 6
+KNOWN, NEW, HELD = 700, 120, 6
 PATIENCE_S = 60
 PAUSE_S = 0.01
 

@@ -112,7 +112,10 @@ def offspring(session: int) -> dict[int, int]:
 
 
 def kill_later(pid: int, generation: int, delay: float, over: threading.Event) -> None:
-    """Kill a process (0), a child of it (1) or a child of its child (2), once there is one."""
+    """Kill a process (0), a child of it (1), once there is one, or every child of its child (2) until it is `over`.
+
+    A night forks anew for each of its parts, and one that is killed with its part done is missed by nobody.
+    """
     over.wait(delay)
     while not over.wait(0.001):
         family, found = offspring(pid), {pid}
@@ -121,7 +124,8 @@ def kill_later(pid: int, generation: int, delay: float, over: threading.Event) -
         if found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(min(found), signal.SIGKILL)
-            return
+            if generation < 2:
+                return
 
 
 def run_and_kill(base: Base, folder: Path, moments: Sequence[str], chance: random.Random) -> Heard:
@@ -135,20 +139,19 @@ def run_and_kill(base: Base, folder: Path, moments: Sequence[str], chance: rando
     theirs.close()
     assert process.pid is not None
     heard = Heard()
-    over = threading.Event()
-    killers: list[threading.Thread] = []
+    killers: list[tuple[threading.Thread, threading.Event]] = []
     for word, *rest in _heard(ours):
         heard.note(word, *rest)
         if word in {"night", "view"}:
             when, generation, delay = _target(moments[len(heard.nights) - 1], chance)
             if word == when and len(killers) < len(heard.nights):
-                killers.append(
-                    threading.Thread(target=kill_later, args=(process.pid, generation, delay, over))
-                )
-                killers[-1].start()
-    over.set()
-    for killer in killers:
-        killer.join()
+                over = threading.Event()
+                killer = threading.Thread(target=kill_later, args=(process.pid, generation, delay, over))
+                killers.append((killer, over))
+                killer.start()
+        elif word == "ended":
+            _end(killers)
+    _end(killers)
     process.join(PATIENCE_S)
     assert process.exitcode == (-signal.SIGKILL if moments[-1] in LETHAL else 0)
     patience = time.monotonic() + ORPHANS_GONE_S
@@ -156,6 +159,12 @@ def run_and_kill(base: Base, folder: Path, moments: Sequence[str], chance: rando
         assert time.monotonic() < patience, "a night outlived its service"
         time.sleep(0.02)
     return heard
+
+
+def _end(killers: Sequence[tuple[threading.Thread, threading.Event]]) -> None:
+    for killer, over in killers:
+        over.set()
+        killer.join()
 
 
 def _target(moment: str, chance: random.Random) -> tuple[str, int, float]:
