@@ -31,7 +31,16 @@ EVENT = Company(Reach("lead", horizon_days=14, partition_days=14), min_likeness=
 """For 'same event', between articles."""
 # A saga's chapters share its names; fewer neighbours are enough than for an event.
 STORY = Company(
-    Reach("names", horizon_days=180, partition_days=90, slice_days=15, dense_k=12, term_k=8, query_terms=6),
+    Reach(
+        "names",
+        horizon_days=180,
+        partition_days=90,
+        slice_days=15,
+        dense_k=12,
+        term_k=8,
+        query_terms=6,
+        near_lists=12,
+    ),
     min_likeness=0.4,
 )
 """For 'same story', between the articles that opened two clusters."""

@@ -21,14 +21,16 @@ from embeddings.similarity import FEATURES
 from embeddings.text import TEXT_VERSION
 from service.archive import ArchiveVectors
 from service.learned import load_models
-from service.stage import BATCH, HandsError, Stage, reach_of
+from service.stage import BATCH, Found, HandsError, Stage, reach_of
 from service.store.engine import reader_engine
 from service.stored_vectors import StoreVectors
+from service.witness import joined
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from service.stage import Horizons, Level, Members, Nearest, Numbers, Pairs, Vectors
+    from service.stage import Horizons, Level, Members, Numbers, Vectors
+    from service.witness import Nearest
 
 ANSWER_S = 10
 TASK_BATCHES = 8
@@ -132,7 +134,7 @@ class _Searching:
             client.submit(_taken, members.part(piece.first, piece.last), pure=False) for piece in self._pieces
         ]
 
-    def pairs(self, asked: Numbers) -> Iterator[Pairs]:
+    def pairs(self, asked: Numbers) -> Iterator[Found]:
         """Yield the pairs that the members at these places find."""
         waiting = []
         for piece, members in zip(self._pieces, self._members, strict=True):
@@ -143,9 +145,9 @@ class _Searching:
                     (piece, self._client.submit(_search, *self._where(piece), members, part, pure=False))
                 )
         for piece, future in waiting:
-            left, right, probability = future.result()
+            found: Found = future.result()
             future.release()  # type: ignore[no-untyped-call]
-            yield left + np.int32(piece.first), right + np.int32(piece.first), probability
+            yield found.moved(piece.first)
 
     def nearest(self, asked: Numbers, groups: Numbers) -> list[Nearest]:
         """Return the nearest member of its group for each member asked."""
@@ -216,12 +218,12 @@ def _taken(members: Members) -> Members:
     return members
 
 
-def _search(source: Source, level: Level, place: tuple[int, int], members: Members, asked: Numbers) -> Pairs:
+def _search(source: Source, level: Level, place: tuple[int, int], members: Members, asked: Numbers) -> Found:
     with _lock:  # a stage is searched from one thread at a time
         stage = _stage(source, level, place, members)
         found = [stage.search(batch) for batch in stage.batches(asked)]
-    left, right, probability = (np.concatenate(part) for part in zip(*found, strict=True))
-    return left, right, probability
+    left, right, probability, witnesses = zip(*found, strict=True)
+    return Found(np.concatenate(left), np.concatenate(right), np.concatenate(probability), joined(witnesses))
 
 
 def _nearest(

@@ -16,16 +16,19 @@ from service.recluster import Bonds, event_linkage, story_linkage
 from service.regroup import Past, regroup, ties, together
 from service.stage import BATCH, Horizons, Members
 from service.store import snapshot
+from service.witness import joined
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
     from sqlalchemy import Connection, Engine
 
     from service.ingest import Cuts
     from service.recluster import Labels
-    from service.stage import Hands, Numbers, Pairs, Searching
+    from service.regroup import Pairs
+    from service.stage import Hands, Numbers, Searching
+    from service.witness import Witnesses
 
     Progress = Callable[[str, int, int], None]
 
@@ -202,7 +205,7 @@ def _articles(
     row_of = _rows_of(view, np.arange(count))
     bonds = bonds_of(view.words, "cluster", row_of)
     with hands.open("cluster", _some(view.members, rows)) as searching:
-        found = together(_searched(searching, np.arange(len(rows)), "comparing", progress))
+        found, witnesses = _searched(searching, np.arange(len(rows)), "comparing", progress)
         progress("grouping", 0, 1)
         pairs = rows[found[0]], rows[found[1]], found[2]
         clusters = regroup(count, pairs, past, event_linkage(cuts.event), bonds)
@@ -211,7 +214,7 @@ def _articles(
             bonds = replace(bonds, barred=(both[0], both[1]))
             clusters = regroup(count, pairs, past, event_linkage(cuts.event), bonds)
         moved = np.flatnonzero(np.isin(rows, leaving(standing, clusters)))
-        return clusters, _spoken(searching, view, rows, moved, clusters)
+        return clusters, _spoken(searching, witnesses, view, rows, moved, clusters)
 
 
 def _clusters(
@@ -234,18 +237,23 @@ def _clusters(
         (np.concatenate([said.tied[0], held[0]]), np.concatenate([said.tied[1], held[1]])), said.barred
     )
     with hands.open("story", _some(view.members, heads)) as searching:
-        found = together(_searched(searching, np.flatnonzero(free), "telling", progress))
+        found, witnesses = _searched(searching, np.flatnonzero(free), "telling", progress)
         pairs = heads[found[0]], heads[found[1]], found[2]
         stories = regroup(count, pairs, past, story_linkage(cuts.story), bonds)[clusters]
         changed = np.flatnonzero(np.isin(heads, retold(standing, clusters, stories)))
-        return stories, _spoken(searching, view, heads, changed, stories)
+        return stories, _spoken(searching, witnesses, view, heads, changed, stories)
 
 
-def _searched(searching: Searching, asked: Numbers, stage: str, progress: Progress) -> Iterator[Pairs]:
+def _searched(
+    searching: Searching, asked: Numbers, stage: str, progress: Progress
+) -> tuple[Pairs, Witnesses]:
     total = -(-len(asked) // BATCH)
+    parts = []
     for done, found in enumerate(searching.pairs(asked), start=1):
-        yield found
+        parts.append(found)
         progress(stage, min(done, total), total)
+    witnesses = joined(found.witnesses for found in parts)
+    return together((found.left, found.right, found.probability) for found in parts), witnesses
 
 
 def _some(members: Members, rows: Numbers) -> Members:
@@ -301,12 +309,18 @@ class _Spoken:
 
 
 def _spoken(
-    searching: Searching, view: View, rows: Numbers, asked: Numbers, groups: Labels
+    searching: Searching,
+    witnesses: Witnesses,
+    view: View,
+    rows: Numbers,
+    asked: Numbers,
+    groups: Labels,
 ) -> dict[str, _Spoken]:
     ids = view.standing.ids
+    known, rest = witnesses.nearest(asked, groups[rows])
     return {
         ids[rows[one.place]]: _Spoken(ids[rows[one.partner]], one.probability, one.evidence)
-        for one in searching.nearest(asked, groups[rows])
+        for one in (*known, *searching.nearest(rest, groups[rows]))
         if one.partner >= 0
     }
 

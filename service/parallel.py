@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from service.ingest import Models
-    from service.stage import Each, Horizons, Level, Members, Nearest, Numbers, Pairs, Vectors
+    from service.stage import Each, Found, Horizons, Level, Members, Numbers, Vectors
+    from service.witness import Nearest
 
 S = TypeVar("S")
 T = TypeVar("T")
@@ -56,7 +57,7 @@ class _Searching:
         self._stage = stage
         self._each = each
 
-    def pairs(self, asked: Numbers) -> Iterator[Pairs]:
+    def pairs(self, asked: Numbers) -> Iterator[Found]:
         """Yield the pairs that the members at these places find, a batch after the other."""
         return self._each(Stage.search, self._stage, self._stage.batches(asked))
 

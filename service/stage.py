@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -11,8 +11,9 @@ from embeddings.centroids import centroids_for
 from embeddings.company import EVENT, STORY, whole_company
 from embeddings.similarity import compare
 from embeddings.vectors import ArticleVectors
-from service.candidates import event_probability, may_meet, named, story_probability
+from service.candidates import event_probability, may_meet, story_probability
 from service.window import STANDS_ALONE, Entry, Window, stacked
+from service.witness import Nearest, Witnesses, witnesses_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from service.window import Stacked
 
     Numbers = npt.NDArray[np.int64]
-    Pairs = tuple[npt.NDArray[np.int32], npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 Level = Literal["cluster", "story"]
 S = TypeVar("S")
@@ -65,19 +65,22 @@ class Members:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Nearest:
-    """The most probable partner of a member inside its own group, with the features of the pair; -1 for none."""
+class Found(NamedTuple):
+    """What members found: pairs with their probability, and the best of each member with all likenesses."""
 
-    place: int
-    partner: int
-    probability: float
-    evidence: dict[str, float]
+    left: npt.NDArray[np.int32]
+    right: npt.NDArray[np.int32]
+    probability: npt.NDArray[np.float32]
+    witnesses: Witnesses
 
-    def moved(self, by: int) -> Nearest:
+    def moved(self, by: int) -> Found:
         """Return the same where places are counted from `by` places earlier."""
-        partner = self.partner if self.partner < 0 else self.partner + by
-        return Nearest(self.place + by, partner, self.probability, self.evidence)
+        return Found(
+            self.left + np.int32(by),
+            self.right + np.int32(by),
+            self.probability,
+            self.witnesses.moved(by),
+        )
 
 
 class Vectors(Protocol):
@@ -97,7 +100,7 @@ class Each(Protocol):
 class Searching(Protocol):
     """Members that can be asked for their pairs; places count from 0."""
 
-    def pairs(self, asked: Numbers) -> Iterable[Pairs]:
+    def pairs(self, asked: Numbers) -> Iterable[Found]:
         """Yield the pairs that the members at these places find, a batch of members after the other."""
 
     def nearest(self, asked: Numbers, groups: Numbers) -> list[Nearest]:
@@ -155,22 +158,23 @@ class Stage:
         order = self._index.in_turn(asked)
         return [order[start : start + BATCH].tolist() for start in range(0, len(order), BATCH)]
 
-    def search(self, batch: Sequence[int]) -> Pairs:
+    def search(self, batch: Sequence[int]) -> Found:
         """Return the pairs that the members at these places find, but those with a round-up on a side."""
-        left, right, chance, _ = self._compared(batch)
-        return left.astype(np.int32), right.astype(np.int32), chance.astype(np.float32)
+        left, right, chance, features = self._compared(batch)
+        return Found(
+            left.astype(np.int32),
+            right.astype(np.int32),
+            chance.astype(np.float32),
+            witnesses_of(left, right, chance, features),
+        )
 
     def nearest(self, batch: Sequence[int], groups: Numbers) -> list[Nearest]:
         """Return for each member at these places the nearest of its group (see `Searching`)."""
         left, right, chance, features = self._compared(batch)
-        near = np.flatnonzero(groups[left] == groups[right])
-        near = near[np.lexsort((right[near], -chance[near], left[near]))]
-        _, first = np.unique(left[near], return_index=True)
-        found = {place: Nearest(place, -1, 0.0, {}) for place in batch}
-        for one in near[first].tolist():
-            place = int(left[one])
-            found[place] = Nearest(place, int(right[one]), round(float(chance[one]), 6), named(features[one]))
-        return list(found.values())
+        near = groups[left] == groups[right]
+        known = witnesses_of(left[near], right[near], chance[near], features[near], most=1)
+        found, alone = known.nearest(np.asarray(batch, dtype=np.int64), groups)
+        return [*found, *(Nearest(place, -1, 0.0, {}) for place in alone.tolist())]
 
     def _compared(self, batch: Sequence[int]) -> tuple[Numbers, Numbers, Floats, Floats]:
         window, models = self.window, self._models

@@ -203,31 +203,26 @@ def _open_groups(connection: Connection, plan: Plan, now_us: int) -> None:
 
 
 def _move_articles(connection: Connection, moved: Sequence[Move]) -> None:
-    reasoned = [move for move in moved if move.reason is not None]
-    if moved:
-        connection.execute(
-            update(articles).where(articles.c.id == bindparam("one")).values(cluster_id=bindparam("new")),
-            [{"one": move.id, "new": move.new} for move in moved],
-        )
-    if reasoned:
-        connection.execute(
-            update(articles).where(articles.c.id == bindparam("one")).values(reason=bindparam("why")),
-            [{"one": move.id, "why": to_json(move.reason).decode()} for move in reasoned],
-        )
+    _move(connection, articles, "cluster_id", "reason", moved)
 
 
 def _move_clusters(connection: Connection, moved: Sequence[Move]) -> None:
-    if moved:
-        connection.execute(
-            update(clusters).where(clusters.c.id == bindparam("one")).values(story_id=bindparam("new")),
-            [{"one": move.id, "new": move.new} for move in moved],
-        )
-    reasoned = [move for move in moved if move.reason is not None]
+    _move(connection, clusters, "story_id", "story_reason", moved)
+
+
+def _move(connection: Connection, table: Any, group: str, reason: str, moved: Sequence[Move]) -> None:
+    """Write where rows of `table` belong now, and why where that is known; in the order of the moves."""
+    query = update(table).where(table.c.id == bindparam("one"))
+    rows = [{"one": move.id, "new": move.new} for move in moved if move.reason is None]
+    if rows:
+        connection.execute(query.values({group: bindparam("new")}), rows)
+    reasoned = [
+        {"one": move.id, "new": move.new, "why": to_json(move.reason).decode()}
+        for move in moved
+        if move.reason is not None
+    ]
     if reasoned:
-        connection.execute(
-            update(clusters).where(clusters.c.id == bindparam("one")).values(story_reason=bindparam("why")),
-            [{"one": move.id, "why": to_json(move.reason).decode()} for move in reasoned],
-        )
+        connection.execute(query.values({group: bindparam("new"), reason: bindparam("why")}), reasoned)
 
 
 def _appoint_heads(connection: Connection, plan: Plan, moved: Sequence[Move]) -> None:
@@ -268,9 +263,11 @@ def _title_stories(connection: Connection, ids: Sequence[str]) -> None:
 
 def _redirect(connection: Connection, table: Any, merged: dict[str, str], now_us: int) -> None:
     """Remove merged groups and let their IDs, and those that led to them, lead to where they went."""
-    for one, into in merged.items():
-        connection.execute(update(redirects).where(redirects.c.target == one).values(target=into))
     if merged:
+        connection.execute(
+            update(redirects).where(redirects.c.target == bindparam("one")).values(target=bindparam("into")),
+            [{"one": one, "into": into} for one, into in merged.items()],
+        )
         connection.execute(
             insert(redirects),
             [{"id": one, "target": into, "merged_us": now_us} for one, into in merged.items()],
