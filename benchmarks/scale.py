@@ -2,7 +2,7 @@
 
 For each size a synthetic stream of 14 days (see `benchmarks.streams`) goes through `benang ingest` into a new store, then
 `benang recluster` groups all of it anew, here and on a Dask cluster of two worker processes, each in processes of their
-own. Memory is what all of them hold at one moment, shared pages counted once (PSS). `--publish` writes the table.
+own, and there once more with one of the workers killed half-way. Memory is what all of them hold at one moment, shared pages counted once (PSS). `--publish` writes the table.
 With `--folder`, streams and stores as ingest left them stay there, and the next run measures the nights alone.
 """
 
@@ -13,9 +13,11 @@ import json
 import math
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import defaultdict
 from dataclasses import asdict, dataclass
@@ -44,6 +46,7 @@ HEAD = (
     "peak memory",
     "moved",
     "night, two Dask workers",
+    "with one killed",
     "same groups",
 )
 
@@ -65,27 +68,50 @@ class Row:
     night: Run
     moved: int
     dask: Run | None
+    killed: Run | None
     same: bool | None
 
 
 def measure(count: int, folder: Path, *, dask: bool, say: Any = print) -> Row:
     """Put a stream of `count` articles through ingest and a night."""
-    here, there = folder / f"{count}-here", folder / f"{count}-dask"
     ingest = ingested(count, folder, say=say)
-    for store in (here, there) if dask else (here,):
-        shutil.rmtree(store, ignore_errors=True)
-        shutil.copytree(folder / f"{count}-ingested", store)
     say(f"{count:,}: night ({ingest.seconds:,.0f} s of ingest, {ingest.peak / GIB:.2f} GiB)")
+    here = ready(count, folder, "here")
     night, told = run("recluster", "--data", str(here), "--json")
-    cluster = None
+    cluster = killed = same = None
     if dask:
         say(f"{count:,}: night on {WORKERS} Dask workers ({night.seconds:,.0f} s here)")
-        with dask_cluster(folder / f"{count}-workers", WORKERS) as workers:
-            cluster, _ = run("recluster", "--data", str(there), "--scheduler", workers.address, "--json")
-    same = partition(here) == partition(there) if dask else None
-    row = Row(count, ingest, night, told["diff"]["counts"]["articles_moved"], cluster, same)
+        there = ready(count, folder, "dask")
+        cluster = on_dask(there, folder / f"{count}-workers")
+        say(f"{count:,}: the same with a worker killed ({cluster.seconds:,.0f} s without)")
+        again = ready(count, folder, "killed")
+        killed = on_dask(again, folder / f"{count}-workers", cluster.seconds / 2)
+        same = partition(here) == partition(there) == partition(again)
+    row = Row(count, ingest, night, told["diff"]["counts"]["articles_moved"], cluster, killed, same)
     say(json.dumps(asdict(row)))
     return row
+
+
+def ready(count: int, folder: Path, name: str) -> Path:
+    """Return a copy of the store as ingest left it."""
+    store = folder / f"{count}-{name}"
+    shutil.rmtree(store, ignore_errors=True)
+    shutil.copytree(folder / f"{count}-ingested", store)
+    return store
+
+
+def on_dask(store: Path, folder: Path, kill_after_s: float | None = None) -> Run:
+    """Run a night on Dask workers; one of them is killed after so many seconds, and the night must be longer."""
+    with dask_cluster(folder, WORKERS) as workers:
+        victim = workers.workers[0]
+        killer = threading.Timer(kill_after_s or 0, victim.kill)
+        if kill_after_s is not None:
+            killer.start()
+        took, _ = run("recluster", "--data", str(store), "--scheduler", workers.address, "--json")
+        killer.cancel()
+        if kill_after_s is not None and victim.poll() != -signal.SIGKILL:
+            raise RuntimeError("the night was over before its worker was killed")
+    return took
 
 
 def ingested(count: int, folder: Path, *, say: Any) -> Run:
@@ -189,6 +215,7 @@ def table(rows: Sequence[Row]) -> str:
             f"{row.night.peak / GIB:.2f} GiB",
             f"{row.moved:,}",
             "–" if row.dask is None else f"{row.dask.seconds:,.0f} s",
+            "–" if row.killed is None else f"{row.killed.seconds:,.0f} s",
             "–" if row.same is None else "yes" if row.same else "**no**",
         ]
         for row in rows
