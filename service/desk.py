@@ -112,7 +112,7 @@ class Desk:
         self._pending = 0
         self._pending_lock = threading.Lock()
         self._open = True
-        self._nights = NightWatch(settings, write=self.write, carry_out=self.carry_out)
+        self._nights = NightWatch(settings, metrics, write=self.write, carry_out=self.carry_out)
         self._threads = [
             threading.Thread(target=self._encode_loop, name="encoder", daemon=True),
             threading.Thread(target=self._write_loop, name="writer", daemon=True),
@@ -156,6 +156,8 @@ class Desk:
         metrics.writer_lock_held.set(1)
         # Counting looks at every vector: when someone asks, not after every batch.
         metrics.database_vectors.set_function(desk._vectors_stored)
+        metrics.night_success.set_function(lambda: desk._last_night()[0])
+        metrics.night_seconds.set_function(lambda: desk._last_night()[1])
         metrics.disk_free_bytes.set_function(lambda: shutil.disk_usage(settings.data).free)
         return desk
 
@@ -460,7 +462,9 @@ class Desk:
             applied = apply_plan(
                 connection, proposal.plan, since=proposal.last_change, now_us=now, cause=run_id
             )
-            nights.finish(connection, run_id, now_us=now, diff=applied.diff())
+            diff = applied.diff()
+            nights.finish(connection, run_id, now_us=now, diff=diff)
+        self.metrics.night_done(diff["counts"])
         window.follow(*applied.for_the_window())
         return applied
 
@@ -482,6 +486,14 @@ class Desk:
                 return write.count_vectors(connection)
         except SQLAlchemyError:
             return math.nan
+
+    def _last_night(self) -> tuple[float, float]:
+        """Return when a night was last done and the seconds it took (see `nights.last_done`); NaN where nobody can say."""
+        try:
+            with self.reader.connect() as connection:
+                return nights.last_done(connection)
+        except SQLAlchemyError:
+            return math.nan, math.nan
 
     def _stage_clock(self) -> Callable[[str], None]:
         last = time.perf_counter()

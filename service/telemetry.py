@@ -10,6 +10,8 @@ import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from structlog.typing import EventDict
 
     from service.model import Relation, Status
@@ -19,6 +21,8 @@ RELATIONS = ("original", "exact_copy", "near_copy", "reprint")
 STAGES = ("extract", "encode", "search", "choose", "commit", "index")
 STORE_ERRORS = ("full", "io", "busy", "lost", "corrupt", "other")
 DELIVERIES = ("delivered", "failed")
+NIGHTS = ("done", "dry_run", "failed")
+NIGHT_CHANGES = ("merged", "split", "moved")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 UNMATCHED = "unmatched"
 
@@ -34,6 +38,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self._count_articles()
         self._watch_state()
+        self._count_nights()
         self._count_http()
 
     def _count_articles(self) -> None:
@@ -97,6 +102,31 @@ class Metrics:
             registry=self.registry,
         )
 
+    def _count_nights(self) -> None:
+        self.nights = Counter(
+            "benang_nightly_runs", "Nightly runs by how they ended.", ["outcome"], registry=self.registry
+        )
+        self.night_changes = Counter(
+            "benang_nightly_changes",
+            "What nightly runs changed: clusters merged and split, articles moved.",
+            ["kind"],
+            registry=self.registry,
+        )
+        self.night_seconds = Gauge(
+            "benang_nightly_duration_seconds",
+            "How long the latest nightly run took that was not a dry run.",
+            registry=self.registry,
+        )
+        self.night_success = Gauge(
+            "benang_nightly_last_success_timestamp_seconds",
+            "When the latest nightly run was done, dry runs aside; 0 for never.",
+            registry=self.registry,
+        )
+        for outcome in NIGHTS:
+            self.nights.labels(outcome=outcome)
+        for kind in NIGHT_CHANGES:
+            self.night_changes.labels(kind=kind)
+
     def _count_http(self) -> None:
         self.http_requests = Counter(
             "benang_http_requests",
@@ -129,6 +159,13 @@ class Metrics:
     def delivered(self, outcome: Literal["delivered", "failed"]) -> None:
         """Count a batch of changes sent to a webhook."""
         self.deliveries.labels(outcome=outcome).inc()
+
+    def night_done(self, counts: Mapping[str, int]) -> None:
+        """Count a night that was carried out, by the counts of its diff."""
+        self.nights.labels(outcome="done").inc()
+        self.night_changes.labels(kind="merged").inc(counts["clusters_merged"])
+        self.night_changes.labels(kind="split").inc(counts["clusters_split"])
+        self.night_changes.labels(kind="moved").inc(counts["articles_moved"])
 
     def answered(self, *, route: str, method: str, status: int, seconds: float) -> None:
         """Count a request; a method outside the known set is `other`."""

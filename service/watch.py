@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from service.nightly import Proposal
     from service.settings import Settings
+    from service.telemetry import Metrics
 
     class Write(Protocol):
         """Queues a function that writes to the store, however many wait."""
@@ -43,9 +44,15 @@ class NightWatch:
     """Runs nights in a process of their own and has the writer carry out what they propose."""
 
     def __init__(
-        self, settings: Settings, *, write: Write, carry_out: Callable[[Proposal, str], Future[Any]]
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        *,
+        write: Write,
+        carry_out: Callable[[Proposal, str], Future[Any]],
     ) -> None:
         self._settings = settings
+        self._metrics = metrics
         self._write = write
         self._carry_out = carry_out
         self._thread: threading.Thread | None = None
@@ -111,6 +118,7 @@ class NightWatch:
             self._show(run_id, progress_of("writing", 0, 1))
             if dry_run:
                 self._finish(run_id, lambda connection: {"diff": foretell(connection, proposal.plan)})
+                self._metrics.nights.labels(outcome="dry_run").inc()
             else:
                 self._carry_out(proposal, run_id).result()
         except (EmptyWindowError, NightError) as failure:
@@ -121,17 +129,19 @@ class NightWatch:
         self.shift = None
         if error is not None:
             with contextlib.suppress(Exception):  # a store that fails now is told of at the next start
-                self._finish(run_id, lambda _connection: {"error": error})
+                if self._finish(run_id, lambda _connection: {"error": error}):
+                    self._metrics.nights.labels(outcome="failed").inc()
         self._far = ("", None)
 
     def _show(self, run_id: str, progress: Progress) -> None:
         self._far = (run_id, progress)
 
-    def _finish(self, run_id: str, outcome: Callable[[Connection], dict[str, Any]]) -> None:
-        self._write(
+    def _finish(self, run_id: str, outcome: Callable[[Connection], dict[str, Any]]) -> bool:
+        noted: bool = self._write(
             lambda connection: nights.finish(connection, run_id, now_us=_now_us(), **outcome(connection)),
             forced=True,
         ).result()
+        return noted
 
 
 def _now_us() -> int:

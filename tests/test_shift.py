@@ -12,7 +12,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from wire import demo_articles, faults
+from wire import demo_articles, faults, look_alikes
 
 from service import watch
 from service.desk import Desk
@@ -237,3 +237,43 @@ def test_a_window_that_cannot_follow_is_made_anew(tmp_path: Path, monkeypatch: p
         assert read(desk) != before
         desk.submit(demo_articles()[HALF:]).result(PATIENCE_S)
         assert faults(desk.reader) == []
+
+
+def test_nights_are_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By how they ended, and what they changed; when the last one was done is known after a restart as well."""
+
+    def told(desk: Desk) -> dict[str, float]:
+        return {
+            "".join([sample.name, *sample.labels.values()]).removeprefix("benang_nightly_"): sample.value
+            for family in desk.metrics.registry.collect()
+            for sample in family.samples
+            if sample.name.startswith("benang_nightly_") and not sample.name.endswith("_created")
+        }
+
+    with opened(tmp_path, 0) as desk:
+        fresh = told(desk)
+        assert set(fresh.values()) == {0.0}
+        desk.submit(look_alikes(4, 200)).result(PATIENCE_S)
+        desk.recluster(dry_run=True)
+        desk._nights.join()
+        assert {name: value for name, value in told(desk).items() if value} == {"runs_totaldry_run": 1.0}
+        began = time.time()
+        run_id = desk.recluster()
+        desk._nights.join()
+        monkeypatch.setattr(desk._nights, "_carry_out", lambda *_: 1 / 0)
+        desk.recluster()
+        desk._nights.join()
+
+        counts = row(tmp_path, run_id)["diff"]["counts"]
+        found = told(desk)
+        assert counts["articles_moved"] > 0
+        assert [found[f"changes_total{kind}"] for kind in ("merged", "split", "moved")] == [
+            counts["clusters_merged"],
+            counts["clusters_split"],
+            counts["articles_moved"],
+        ]
+        assert [found[f"runs_total{outcome}"] for outcome in ("done", "dry_run", "failed")] == [1.0, 1.0, 1.0]
+        ended = found["last_success_timestamp_seconds"]
+        assert began - 1 <= ended - found["duration_seconds"] <= ended <= time.time() + 1
+    with opened(tmp_path, 0) as desk:
+        assert told(desk)["last_success_timestamp_seconds"] == ended

@@ -35,9 +35,12 @@ def finish(
     now_us: int,
     diff: Mapping[str, Any] | None = None,
     error: str | None = None,
-) -> None:
-    """Note that a night is done, with its diff, or failed, with the reason; what is noted once stays."""
-    connection.execute(
+) -> bool:
+    """Note that a night is done, with its diff, or failed, with the reason; what is noted once stays.
+
+    Returns whether it was noted.
+    """
+    done = connection.execute(
         update(reclusterings)
         .where(reclusterings.c.id == run_id, reclusterings.c.status == "running")
         .values(
@@ -47,6 +50,7 @@ def finish(
             error=error,
         )
     )
+    return done.rowcount > 0
 
 
 def give_up_lost(connection: Connection, now_us: int) -> None:
@@ -56,6 +60,18 @@ def give_up_lost(connection: Connection, now_us: int) -> None:
         .where(reclusterings.c.status == "running")
         .values(status="failed", finished_us=now_us, error=LOST)
     )
+
+
+def last_done(connection: Connection) -> tuple[float, float]:
+    """Return when a night was last carried out, in seconds since 1970, and how many seconds it took; 0, 0 for never."""
+    done = (reclusterings.c.status == "done") & (reclusterings.c.dry_run == 0)
+    row = connection.execute(
+        select(reclusterings.c.created_us, reclusterings.c.finished_us)
+        .where(done)
+        .order_by(reclusterings.c.seq.desc())
+        .limit(1)
+    ).first()
+    return (0.0, 0.0) if row is None else (row.finished_us / 1e6, (row.finished_us - row.created_us) / 1e6)
 
 
 def list_nights(connection: Connection, limit: int) -> list[dict[str, Any]]:
