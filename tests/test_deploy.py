@@ -2,15 +2,21 @@
 
 import json
 import re
+import shutil
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
+from service.settings import Settings
 from service.telemetry import Metrics
 
-DEPLOY = Path(__file__).resolve().parents[1] / "docs" / "deploy"
+ROOT = Path(__file__).resolve().parents[1]
+DEPLOY = ROOT / "docs" / "deploy"
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
 
 
 def panels() -> Iterator[dict[str, Any]]:
@@ -71,3 +77,81 @@ def test_alerts_ask_for_what_is_there() -> None:
         assert set(re.findall(r"\bbenang_\w+", rule["expr"])) <= known
         assert rule["expr"].startswith("up{") or "benang_" in rule["expr"]
         assert rule["annotations"].keys() == {"summary", "action"}
+
+
+# --- units and manifests -----------------------------------------------------------------------------------------------
+
+
+def manifest(kind: str) -> dict[str, Any]:
+    found: dict[str, Any]
+    (found,) = (
+        one
+        for one in yaml.safe_load_all((DEPLOY / "kubernetes.yaml").read_text(encoding="utf-8"))
+        if one["kind"] == kind
+    )
+    return found
+
+
+def test_files_name_settings_that_are_there() -> None:
+    known = {f"BENANG_{name.upper()}" for name in Settings.model_fields}
+    for path in DEPLOY.iterdir():
+        named = set(re.findall(r"\bBENANG_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8")))
+        assert named <= known, path.name
+
+
+def test_the_manifest_runs_the_image_as_it_was_built() -> None:
+    """The Dockerfile's user, volume and port; one writer; no variables of Kubernetes that look like settings."""
+    pod = manifest("StatefulSet")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    service = manifest("Service")
+    (url,) = (
+        one
+        for one in manifest("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"][0][
+            "args"
+        ]
+        if one.startswith("http")
+    )
+
+    assert manifest("StatefulSet")["spec"]["replicas"] == 1
+    assert (
+        f"USER {pod['securityContext']['runAsUser']}:{pod['securityContext']['runAsGroup']}\n" in DOCKERFILE
+    )
+    assert f"EXPOSE {container['ports'][0]['containerPort']}\n" in DOCKERFILE
+    assert f"VOLUME {container['volumeMounts'][0]['mountPath']}\n" in DOCKERFILE
+    assert pod["enableServiceLinks"] is False
+    assert container["securityContext"]["readOnlyRootFilesystem"]
+    assert (
+        url == f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}/v1/reclusterings"
+    )
+    assert service["spec"]["selector"] == manifest("StatefulSet")["spec"]["selector"]["matchLabels"]
+
+
+def test_compose_runs_the_image_as_it_was_built() -> None:
+    """It builds this Dockerfile, keeps its volume and publishes its port on loopback alone."""
+    service = yaml.safe_load((DEPLOY / "compose.yaml").read_text(encoding="utf-8"))["services"]["benang"]
+
+    assert (DEPLOY / service["build"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
+    assert [volume.split(":")[1] for volume in service["volumes"]] == re.findall(r"VOLUME (\S+)", DOCKERFILE)
+    assert service["ports"] == [
+        f"127.0.0.1:{port}:{port}" for port in re.findall(r"EXPOSE (\d+)", DOCKERFILE)
+    ]
+    assert service["read_only"]
+    assert service["cap_drop"] == ["ALL"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="no systemd-analyze on this machine")
+def test_units_are_understood(tmp_path: Path) -> None:
+    """By systemd itself, with a program where the units look for it."""
+    program = tmp_path / "benang"
+    program.touch(0o755)
+    for unit in (*DEPLOY.glob("*.service"), *DEPLOY.glob("*.timer")):
+        text = unit.read_text(encoding="utf-8").replace("/opt/benang/.venv/bin/benang", str(program))
+        (tmp_path / unit.name).write_text(text, encoding="utf-8")
+    units = sorted(str(one) for one in tmp_path.glob("benang*.*"))
+
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert len(units) == 3
+    assert (done.returncode, done.stderr) == (0, "")
