@@ -19,7 +19,7 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c
 OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
 .PHONY: help install serve demo test test-slow check clean
-.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-memory benchmark-nights benchmark-scale
+.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-memory benchmark-nights benchmark-scale benchmark-soak
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ benchmark-nights: $(STAMP) ## See that IDs survive nightly runs: make benchmark-
 
 benchmark-scale: $(STAMP) ## Measure ingest and nights by size: make benchmark-scale ARGS="10000 100000"
 	$(OFFLINE) $(RUN) -m benchmarks.scale $(ARGS)
+
+benchmark-soak: $(STAMP) ## Mixed load under a killer, an hour or so: make benchmark-soak ARGS="--minutes 60"
+	$(OFFLINE) $(RUN) -m benchmarks.soak $(ARGS)
 
 benchmark-memory: $(STAMP) ## Measure memory of an article: make benchmark-memory CORPUS=articles.ndjson.gz
 	$(OFFLINE) $(RUN) -m benchmarks.memory $(CORPUS) $(ARGS)
