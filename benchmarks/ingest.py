@@ -79,6 +79,12 @@ class Service:
             if cursor is None:
                 return found
 
+    def end(self) -> None:
+        """Stop the process as an operator would, and close the client."""
+        self.process.terminate()
+        self.process.wait()
+        self.client.close()
+
     def kill(self) -> None:
         """End the process as a power cut would."""
         self.process.send_signal(signal.SIGKILL)
@@ -149,8 +155,7 @@ def run(corpus: Path, folder: Path) -> list[list[str]]:
     after = again.answers()
     changed = sum(after.get(name) != digest for name, digest in before.items())
     lost = len(acknowledged - set(after))
-    again.process.terminate()
-    again.process.wait()
+    again.end()
     check = subprocess.run(
         command("check", "--data", str(folder)), capture_output=True, check=False
     ).returncode

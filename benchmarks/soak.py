@@ -110,7 +110,7 @@ class Client:
         self.told = Told()
         self.service = Service(folder)
         self.over = threading.Event()
-        self._lock = threading.Lock()
+        self._past: list[Service] = []
 
     def say(self, word: Word) -> None:
         """Say a word, again and again while the service is away."""
@@ -131,11 +131,17 @@ class Client:
 
     def restart(self) -> None:
         """Kill the service and start it again on the same folder."""
-        with self._lock:
-            self.told.peak_mib = max(self.told.peak_mib, self.service.resident_mib())
-            self.service.kill()
-            self.told.kills += 1
-            self.service = Service(self.folder)
+        self.told.peak_mib = max(self.told.peak_mib, self.service.resident_mib())
+        self.service.kill()
+        self.told.kills += 1
+        self._past.append(self.service)  # readers may still hold its client
+        self.service = Service(self.folder)
+
+    def end(self) -> None:
+        """Stop the service as an operator would, and close every connection."""
+        self.service.end()
+        for one in self._past:
+            one.client.close()
 
     def _ask(self, method: str, path: str, **given: Any) -> httpx.Response:
         answer = self.service.client.request(method, path, **given)
@@ -227,8 +233,7 @@ def disturbed(folder: Path, seed: int, minutes: float) -> Told:
         client.over.set()
         for thread in (killer, *readers):
             thread.join()
-        client.service.process.terminate()
-        client.service.process.wait()
+        client.end()
     return client.told
 
 
@@ -238,8 +243,7 @@ def undisturbed(folder: Path, seed: int, count: int) -> Told:
     for word in islice(words(seed), count):
         client.say(word)
     client.told.peak_mib = client.service.resident_mib()
-    client.service.process.terminate()
-    client.service.process.wait()
+    client.end()
     return client.told
 
 
@@ -255,8 +259,7 @@ def state(folder: Path) -> dict[str, tuple[str, ...]]:
         cursor = page["next_cursor"]
         if cursor is None:
             break
-    service.process.terminate()
-    service.process.wait()
+    service.end()
     names = {one["id"]: one["external_id"] for one in items}
     firsts: dict[str, str] = {}
     for one in sorted(items, key=lambda one: str(one["external_id"])):
