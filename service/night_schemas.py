@@ -11,6 +11,8 @@ from service.schemas import Strict
 class ReclusteringIn(Strict):
     """What a nightly run is asked for."""
 
+    model_config = ConfigDict(strict=True)
+
     window_days: float | None = Field(
         default=None,
         gt=0,

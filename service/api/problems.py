@@ -115,12 +115,15 @@ def _answer(
 
 
 def _allowed(routes: Sequence[BaseRoute], path: str) -> str:
-    methods: set[str] = set()
+    methods: dict[str, set[str]] = {}
     for route in routes:
         pattern = getattr(route, "path_regex", None)
         if pattern is not None and pattern.match(path):
-            methods.update(getattr(route, "methods", None) or ())
-    return ", ".join(sorted(methods))
+            template = getattr(route, "path", path)
+            methods.setdefault(template, set()).update(getattr(route, "methods", None) or ())
+    # An address of its own is none of those that stand for IDs.
+    found = methods.get(path) or set().union(*methods.values())
+    return ", ".join(sorted(found))
 
 
 def document_problems(document: dict[str, Any]) -> dict[str, Any]:

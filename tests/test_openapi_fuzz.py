@@ -1,0 +1,76 @@
+"""Schemathesis over the whole OpenAPI document, as an outsider would run it against the service."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from served import served
+from wire import demo_articles
+
+from service.desk import Desk
+from service.learned import load_models
+from service.settings import Settings
+from service.telemetry import Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+HERE = Path(__file__).parent
+# A schema cannot tell that an ID was deleted, a cursor was never given out, or that exactly one of three fields is needed.
+NOT_TOLD = "positive_data_acceptance"
+SUMMARY = re.compile(r"Test cases:\s+(\d[\d,]*) generated, (.*)")
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> Iterator[str]:
+    with Desk.open(Settings(data=tmp_path), Metrics(), models=load_models("bundled")) as desk:
+        desk.submit(demo_articles()).result(60)
+        with served(desk) as address:
+            yield address
+
+
+def run(url: str, examples: int, tmp_path: Path, *options: str) -> tuple[int, str]:
+    """Run all phases (examples, coverage, fuzzing, stateful) with right and wrong data; return status and output."""
+    command = [
+        str(Path(sys.executable).with_name("st")), "run", f"{url}/openapi.json", "--no-color", "--seed", "1",
+        "--max-examples", str(examples), "--exclude-path", "/v1/changes/stream", "--exclude-checks", NOT_TOLD,
+        "--request-timeout", "30", "--warnings", "off", "--generation-database", "none", *options,
+    ]  # fmt: skip
+    environment = os.environ | {"SCHEMATHESIS_HOOKS": "st_hooks", "PYTHONPATH": str(HERE)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment, timeout=1500
+    )
+    return done.returncode, done.stdout + done.stderr
+
+
+def assert_nothing_found(url: str, examples: int, tmp_path: Path, least: int) -> None:
+    # Bulk answers 200 and refuses article by article: its wrong data is looked at alone.
+    rest = run(url, examples, tmp_path, "--exclude-path", "/v1/articles/bulk")
+    bulk = run(
+        url, examples, tmp_path, "--include-path", "/v1/articles/bulk", "--exclude-checks",
+        f"{NOT_TOLD},negative_data_rejection",
+    )  # fmt: skip
+    for status, said in (rest, bulk):
+        assert status == 0, said[-8000:]
+    summary = SUMMARY.search(rest[1])
+    assert summary, rest[1]
+    assert int(summary[1].replace(",", "")) > least
+
+
+@pytest.mark.timeout(600)
+def test_schemathesis_finds_nothing(url: str, tmp_path: Path) -> None:
+    """No server error, and every answer is of a status, type and shape that the document declares."""
+    assert_nothing_found(url, 5, tmp_path, 300)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3000)
+def test_schemathesis_finds_nothing_in_thousands(url: str, tmp_path: Path) -> None:
+    """The same with many more cases."""
+    assert_nothing_found(url, 100, tmp_path, 3000)
