@@ -37,6 +37,7 @@ ID_PREFIXES = {
     "run": "run_",
     "edit": "edt_",
     "webhook": "whk_",
+    "key": "key_",
 }
 
 

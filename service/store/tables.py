@@ -230,3 +230,31 @@ webhooks = Table(
     Column("last_error", Text),
     sqlite_autoincrement=True,
 )
+
+# Who may call: of each key the digest of its secret.
+keys = Table(
+    "keys",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("name", String, nullable=False),
+    Column("scope", String, nullable=False),  # read, write or admin
+    Column("digest", LargeBinary, nullable=False, unique=True),
+    Column("created_us", BigInteger, nullable=False),
+    Column("expires_us", BigInteger),
+    Column("revoked_us", BigInteger),
+    sqlite_autoincrement=True,
+)
+
+# Who did what that others may ask about, written in the transaction that did it.
+audit_trail = Table(
+    "audit_trail",
+    metadata,
+    Column("seq", Seq, primary_key=True, autoincrement=True),
+    Column("at_us", BigInteger, nullable=False),
+    Column("caller", String, nullable=False),  # a key's ID, or how someone without a key came in
+    Column("action", String, nullable=False),
+    Column("target", String, nullable=False),  # the ID it was done to; of an editor's word the edit
+    Column("request_id", String),  # none for what was done on the data folder itself
+    sqlite_autoincrement=True,
+)
