@@ -18,15 +18,20 @@ from service.api import (
     changes,
     clusters,
     edits,
+    keys,
     operation,
     reclusterings,
     stories,
     webhooks,
 )
+from service.api.desk import open_desk
+from service.api.entrances import Entrances, document_scopes
 from service.api.problems import document_problems, install
 from service.api.strict import JSON, NDJSON
 from service.desk import Desk as RealDesk
+from service.door import Door
 from service.guard import BodyRule, Guard
+from service.keyring import KeyRing, read_keys
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -41,12 +46,12 @@ if TYPE_CHECKING:
 _APART = 8
 
 
-# A star stands for an ID.
 _WORDS = (
-    *(f"/v1/{groups}/*/{word}" for groups in ("clusters", "stories") for word in ("merge", "split")),
-    *("/v1/edits/*/undo", "/v1/reclusterings"),
+    *("/v1/clusters/{cluster_id}/merge", "/v1/clusters/{cluster_id}/split"),
+    *("/v1/stories/{story_id}/merge", "/v1/stories/{story_id}/split"),
+    *("/v1/edits/{edit_id}/undo", "/v1/reclusterings"),
 )
-_MAX_WEBHOOK_BYTES = 16 * 2**10
+_MAX_SMALL_BYTES = 16 * 2**10
 _ROUTERS = (
     articles.router,
     bulk.router,
@@ -56,6 +61,7 @@ _ROUTERS = (
     webhooks.router,
     edits.router,
     reclusterings.router,
+    keys.router,
     operation.router,
 )
 
@@ -65,8 +71,12 @@ def create_app(
     desk: Desk | None = None,
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
+    own_secret: str | None = None,
 ) -> ASGIApp:
-    """Make the service: with `desk` given it is the caller's to close, else the lifespan opens and closes one."""
+    """Make the service: with `desk` given it is the caller's to close, else the lifespan opens and closes one.
+
+    Whoever shows `own_secret` may do everything, whatever keys there are.
+    """
     metrics = desk.metrics if desk is not None else Metrics()
     app = _Api(
         title="benang",
@@ -93,8 +103,16 @@ def create_app(
     app.state.apart = anyio.CapacityLimiter(_APART)
     for router in _ROUTERS:
         app.include_router(router)
-    install(app, [route for router in _ROUTERS for route in router.routes])
-    return Guard(app, rules=body_rules(settings), body_timeout_s=settings.body_timeout_s, metrics=metrics)
+    routes = [route for router in _ROUTERS for route in router.routes]
+    install(app, routes)
+    app.state.keys = KeyRing(lambda: read_keys(open_desk(app).reader), metrics=metrics, own=own_secret)
+    return Guard(
+        app,
+        entrance_of=Entrances(routes, body_rules(settings)).find,
+        door=Door(app.state.keys, now_us=lambda: round(clock().timestamp() * 1_000_000)),
+        body_timeout_s=settings.body_timeout_s,
+        metrics=metrics,
+    )
 
 
 class _Api(FastAPI):
@@ -105,19 +123,20 @@ class _Api(FastAPI):
         if not self.openapi_schema:
             document = super().openapi()
             document["components"]["schemas"].update(_problem_schemas())
-            self.openapi_schema = document_problems(document)
+            self.openapi_schema = document_problems(document_scopes(document))
         return self.openapi_schema
 
 
-def body_rules(settings: Settings) -> Mapping[tuple[str, str], BodyRule]:
+def body_rules(settings: Settings) -> Mapping[str, BodyRule]:
     """Say which routes take a body, and within which bounds."""
     one = frozenset({JSON})
     return {
-        ("POST", "/v1/articles"): BodyRule(settings.max_body_bytes, one, is_article=True),
-        ("POST", "/v1/similar"): BodyRule(settings.max_body_bytes, one),
-        **{("POST", path): BodyRule(settings.max_body_bytes, one) for path in _WORDS},
-        ("POST", "/v1/webhooks"): BodyRule(_MAX_WEBHOOK_BYTES, one),
-        ("POST", "/v1/articles/bulk"): BodyRule(
+        "POST /v1/articles": BodyRule(settings.max_body_bytes, one, is_article=True),
+        "POST /v1/similar": BodyRule(settings.max_body_bytes, one),
+        **{f"POST {path}": BodyRule(settings.max_body_bytes, one) for path in _WORDS},
+        "POST /v1/webhooks": BodyRule(_MAX_SMALL_BYTES, one),
+        "POST /v1/keys": BodyRule(_MAX_SMALL_BYTES, one),
+        "POST /v1/articles/bulk": BodyRule(
             settings.max_bulk_bytes,
             one | {NDJSON},
             inflated_limit=settings.max_inflated_bytes,

@@ -222,6 +222,35 @@ def show_history(told: dict[str, Any]) -> None:
         _out.print(line)
 
 
+def show_new_key(key: dict[str, Any]) -> None:
+    """Show a key that was created; what opens stands alone on its line."""
+    until = "until it is revoked" if key["expires_at"] is None else f"until {key['expires_at'][:16]}"
+    _out.print(Text(f"{key['id']}  {key['scope']}, {until}  ", style="dim") + plain(key["name"]))
+    _out.print(Text(key["secret"]), soft_wrap=True)
+    _err.print(
+        "It cannot be shown again. Callers send it as `Authorization: Bearer …`; whoever sends no key is refused from now on.",
+        style="dim",
+    )
+
+
+def show_keys(items: Sequence[dict[str, Any]]) -> None:
+    """Show all keys, one a line."""
+    if not items:
+        _out.print(
+            "No keys yet: whoever reaches the service may do everything. `benang keys create` makes one."
+        )
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("key", "scope", "status", "created", "expires"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("name", overflow="fold")
+    for item in items:
+        expires = "" if item["expires_at"] is None else item["expires_at"][:10]
+        row = (item["id"], item["scope"], item["status"], item["created_at"][:10], expires)
+        table.add_row(*row, plain(item["name"]))
+    _out.print(table)
+
+
 def show_stories(items: Sequence[dict[str, Any]]) -> None:
     """Show a list of stories, each with its ID under its title."""
     if not items:

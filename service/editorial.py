@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from service.editing import Edited
+    from service.server import Running
     from service.settings import Settings
     from service.store.edits import Level
 
@@ -50,7 +51,7 @@ def say_alone(settings: Settings, group: str, action: str, word: dict[str, Any])
             engine.dispose()
 
 
-def say_through(url: str, group: str, action: str, word: dict[str, Any]) -> dict[str, Any]:
+def say_through(service: Running, group: str, action: str, word: dict[str, Any]) -> dict[str, Any]:
     """Merge, split or undo in a running service.
 
     Raises:
@@ -58,7 +59,9 @@ def say_through(url: str, group: str, action: str, word: dict[str, Any]) -> dict
     """
     path = f"/v1/{_PATHS[_known(group, action)]}/{group}/{action}"
     try:
-        answer = httpx.post(f"{url}{path}", json=word, timeout=TIMEOUT_S, trust_env=False)
+        answer = httpx.post(
+            f"{service.url}{path}", json=word, headers=service.headers, timeout=TIMEOUT_S, trust_env=False
+        )
     except httpx.TransportError as error:
         raise EditRefusedError("The service does not answer; nothing was sent twice. Try again.") from error
     said: dict[str, Any] = answer.json()

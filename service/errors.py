@@ -44,6 +44,12 @@ PROBLEMS: Mapping[str, Problem] = {
         400, "Malformed gzip", "The gzip body is damaged, cut short or has too many parts."
     ),
     "malformed_request": Problem(400, "Malformed request", "A header of the request cannot be understood."),
+    "unauthenticated": Problem(
+        401, "Unauthenticated", "Send a key that is live, as one `Authorization: Bearer` header."
+    ),
+    "forbidden": Problem(
+        403, "Forbidden", "What you came in with does not open this: it needs a key of another scope."
+    ),
     "webhooks_off": Problem(
         403, "Webhooks are off", "The operator has to name the hosts that may be told of changes."
     ),
@@ -61,6 +67,9 @@ PROBLEMS: Mapping[str, Problem] = {
         "The address does not take this method; the Allow header names those it takes.",
     ),
     "body_timeout": Problem(408, "Body timeout", "The body did not arrive in time."),
+    "too_many_keys": Problem(
+        409, "Too many keys", "There are as many live keys as this service keeps: revoke one first."
+    ),
     "too_many_webhooks": Problem(
         409, "Too many webhooks", "There are as many webhooks as this service keeps: delete one first."
     ),
@@ -148,6 +157,7 @@ FIELD_MESSAGES: Mapping[str, str] = {
     "naive_time": "The time has no offset: add Z or one such as +07:00.",
     "plus_as_space": "The `+` of the offset arrived as a space: write it as %2B in an address.",
     "in_future": "The time lies in the future.",
+    "in_past": "The time lies in the past.",
     "too_early": "The time lies before 1900.",
     "bad_cursor": "Send a `next_cursor` as it was given, with the same filters.",
     "same_group": "Both are the same group already.",
@@ -186,12 +196,18 @@ class BenangError(Exception):
 
 
 class Refused(BenangError):  # noqa: N818  the name says what happened to the request
-    """The request is refused: `problem_code` says why, `errors` where."""
+    """The request is refused: `problem_code` says why, `errors` where, `headers` what a client can make of it."""
 
-    def __init__(self, problem_code: str, errors: Iterable[FieldError] = ()) -> None:
+    def __init__(
+        self,
+        problem_code: str,
+        errors: Iterable[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(problem_code)
         self.problem_code = problem_code
         self.errors = tuple(errors)
+        self.headers = dict(headers or {})
 
 
 class PageTooComplex(BenangError):  # noqa: N818

@@ -13,16 +13,28 @@ from typing import TYPE_CHECKING, Any
 import structlog
 
 from service.api.problems import ProblemResponse
-from service.errors import Refused
+from service.errors import BenangError, Refused, code_of, errors_of
 from service.inflate import Inflater
 from service.telemetry import UNMATCHED, frames_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
+    from typing import Protocol
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+    from service import keys
+    from service.api.entrances import Entrance
+    from service.door import Caller
+    from service.errors import FieldError
     from service.telemetry import Metrics
+
+    class Door(Protocol):
+        """Says who asks, or refuses."""
+
+        async def admit(self, asked: Scope, needed: keys.Scope) -> Caller:
+            """Let a caller in."""
+
 
 HELD_AT_ONCE = 4
 CLIENT_LEFT = 499
@@ -60,20 +72,22 @@ class ClientLeft(Exception):  # noqa: N818  an outcome, not an error
 class Guard:
     """ASGI middleware around the finished application, so that it sees every answer.
 
-    Bodies are read here, within the rule of their route, and handed on whole; a request without a rule has its body
-    left unread.
+    Callers pass the door first. Bodies are read here, within the rule of their route, and handed on whole; a request
+    without a rule has its body left unread.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
-        rules: Mapping[tuple[str, str], BodyRule],
+        entrance_of: Callable[[str, str], Entrance],
+        door: Door,
         body_timeout_s: float,
         metrics: Metrics,
     ) -> None:
         self._app = app
-        self._rules = rules
+        self._entrance_of = entrance_of
+        self._door = door
         self._timeout_s = body_timeout_s
         self._metrics = metrics
         self._held = asyncio.Semaphore(HELD_AT_ONCE)
@@ -84,28 +98,25 @@ class Guard:
             await self._app(scope, receive, send)
             return
         exchange = Exchange(scope, send)
-        rule = self._rule(scope["method"], scope["path"])
+        entrance = self._entrance_of(scope["method"], scope["path"])
+        rule = entrance.rule
         try:
             async with AsyncExitStack() as held:
+                if entrance.scope is not None:
+                    exchange.admitted(await self._door.admit(scope, entrance.scope))
                 if rule is not None:
                     receive = await self._admit(rule, exchange, receive, held)
                 elif _has_body(exchange.headers):
                     exchange.closes = True
                 await self._app(scope, receive, exchange.send)
-        except Refused as error:
-            await exchange.refuse(error.problem_code, rule)
+        except BenangError as error:
+            await exchange.refuse(error, rule)
         except ClientLeft:
             exchange.status = CLIENT_LEFT
         except Exception as error:  # noqa: BLE001  nothing of it may reach the client
             await exchange.fail(error)
         finally:
-            self._report(exchange, rule)
-
-    def _rule(self, method: str, path: str) -> BodyRule | None:
-        """Return the rule of a route; the third part of its path may be an ID, for which rules have a star."""
-        parts = path.split("/")
-        starred = "/".join([*parts[:3], "*", *parts[4:]])
-        return self._rules.get((method, path)) or self._rules.get((method, starred))
+            self._report(exchange, entrance)
 
     async def _admit(
         self, rule: BodyRule, exchange: Exchange, receive: Receive, held: AsyncExitStack
@@ -126,9 +137,10 @@ class Guard:
         exchange.notes["body_bytes"] = len(body)
         return _replay(body, receive)
 
-    def _report(self, exchange: Exchange, rule: BodyRule | None) -> None:
+    def _report(self, exchange: Exchange, entrance: Entrance) -> None:
         seconds = time.perf_counter() - exchange.since
-        route = exchange.route or (exchange.path if rule is not None else UNMATCHED)
+        route = entrance.template or UNMATCHED
+        rule = entrance.rule
         code = exchange.problem
         self._metrics.answered(route=route, method=exchange.method, status=exchange.status, seconds=seconds)
         if code is not None and rule is not None and rule.is_article:
@@ -163,7 +175,9 @@ class Exchange:
         self._scope = scope
         self._is_started = False
         self._is_complete = False
-        scope.setdefault("state", {}).update(request_id=self.request_id, notes=self.notes, problem=None)
+        scope.setdefault("state", {}).update(
+            request_id=self.request_id, notes=self.notes, problem=None, caller=None
+        )
 
     @property
     def path(self) -> str:
@@ -174,11 +188,6 @@ class Exchange:
     def method(self) -> str:
         """The method as it was asked for."""
         return str(self._scope["method"])
-
-    @property
-    def route(self) -> str | None:
-        """The template of the route that answered."""
-        return getattr(self._scope.get("route"), "path", None)
 
     @property
     def problem(self) -> str | None:
@@ -201,13 +210,17 @@ class Exchange:
         # A server would read on for as long as the client sends.
         return [*found, (b"connection", b"close")] if self.closes else found
 
-    async def refuse(self, code: str, rule: BodyRule | None = None) -> None:
+    def admitted(self, caller: Caller) -> None:
+        """Note who asks."""
+        self.notes["caller"] = self._scope["state"]["caller"] = caller.name
+
+    async def refuse(self, error: BenangError, rule: BodyRule | None = None) -> None:
         """Answer with a problem of the guard; what is left of the body is not read."""
-        self.closes = True
-        headers = {}
-        if code == "unsupported_encoding" and rule is not None:
+        self.closes = rule is not None or _has_body(self.headers)
+        headers = dict(error.headers) if isinstance(error, Refused) else {}
+        if code_of(error) == "unsupported_encoding" and rule is not None:
             headers["Accept-Encoding"] = "gzip" if rule.inflated_limit else "identity"
-        await self._problem(code, headers)
+        await self._problem(code_of(error), headers, errors_of(error))
 
     async def fail(self, error: Exception) -> None:
         """Log what the application raised and answer with a constant, if there is still time.
@@ -226,9 +239,11 @@ class Exchange:
         elif not self._is_complete:
             raise error
 
-    async def _problem(self, code: str, headers: dict[str, str]) -> None:
+    async def _problem(self, code: str, headers: dict[str, str], errors: tuple[FieldError, ...] = ()) -> None:
         self._scope["state"]["problem"] = code
-        answer = ProblemResponse(code, instance=self.path, request_id=self.request_id, headers=headers)
+        answer = ProblemResponse(
+            code, instance=self.path, request_id=self.request_id, errors=errors, headers=headers
+        )
         await answer(self._scope, _nothing, self.send)
 
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from service.intake import Line, Record
     from service.model import Outcome
+    from service.server import Running
     from service.settings import Settings
 
 MAX_ITEMS = 500
@@ -92,7 +93,7 @@ def _feed_files(desk: Desk, readers: Readers, files: Sequence[str], *, quiet: bo
         return Load(tally, time.perf_counter() - start)
 
 
-def load_through(url: str, files: Sequence[str], *, quiet: bool) -> Load:
+def load_through(service: Running, files: Sequence[str], *, quiet: bool) -> Load:
     """Post the files to a running service in bulk.
 
     Raises:
@@ -101,7 +102,9 @@ def load_through(url: str, files: Sequence[str], *, quiet: bool) -> Load:
     tally = Tally()
     start = time.perf_counter()
     with (
-        httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client,
+        httpx.Client(
+            base_url=service.url, headers=service.headers, timeout=TIMEOUT_S, trust_env=False
+        ) as client,
         console.files_bar(files, count_records(files), quiet=quiet) as bar,
     ):
         records = chain.from_iterable(bar.reading(name, read_records(name)) for name in files)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from service.server import Running
     from service.settings import Settings
     from service.shift import Work
 
@@ -93,7 +94,7 @@ def _run(
 
 
 def recluster_through(
-    url: str, *, window_days: float | None, dry_run: bool, on_progress: Callable[[Progress], None]
+    service: Running, *, window_days: float | None, dry_run: bool, on_progress: Callable[[Progress], None]
 ) -> dict[str, Any]:
     """Start a night in a running service and wait for its end.
 
@@ -101,7 +102,9 @@ def recluster_through(
         NightError: the service refuses it, stops answering, or the night failed.
     """
     try:
-        with httpx.Client(base_url=url, timeout=TIMEOUT_S, trust_env=False) as client:
+        with httpx.Client(
+            base_url=service.url, headers=service.headers, timeout=TIMEOUT_S, trust_env=False
+        ) as client:
             body = {"dry_run": dry_run, **({} if window_days is None else {"window_days": window_days})}
             night = _answer(client.post("/v1/reclusterings", json=body))
             while night["status"] == "running":

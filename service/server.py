@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
+import os
+import secrets
 import signal
 import socket
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import uvicorn
 
 from service.app import create_app
 from service.desk import Desk
+from service.door import is_loopback
+from service.errors import StoreUnavailable
+from service.keyring import read_keys
 from service.schedule import Schedule
-from service.store.engine import FolderInUseError, own_folder
+from service.store.engine import FILE, FolderInUseError, own_folder, reader_engine
 from service.telemetry import Metrics, set_up_logging
 
 if TYPE_CHECKING:
@@ -37,7 +42,7 @@ def run_server(settings: Settings) -> None:
     """Serve until a signal says stop; what was accepted is finished first.
 
     Raises:
-        CannotListenError: the address is not loopback and the settings do not allow that.
+        CannotListenError: the address is not loopback, there is no key, and the settings do not allow that.
         FolderInUseError: another process owns the data folder.
         ModelMismatchError: the store was made with another model.
     """
@@ -45,9 +50,10 @@ def run_server(settings: Settings) -> None:
     set_up_logging()
     metrics = Metrics()
     listener = _listen(settings.host, settings.port)
+    secret = secrets.token_urlsafe(32)
     with listener, Desk.open(settings, metrics) as desk, _nights(settings, desk):
         config = uvicorn.Config(
-            create_app(settings, desk),
+            create_app(settings, desk, own_secret=secret),
             log_config=None,
             access_log=False,
             server_header=False,
@@ -55,7 +61,7 @@ def run_server(settings: Settings) -> None:
             timeout_graceful_shutdown=DRAIN_S,
         )
         host, port = listener.getsockname()[:2]
-        with _announced(settings.data, f"http://{_in_url(host)}:{port}"):
+        with _announced(settings.data, f"http://{_in_url(host)}:{port}", secret):
             Server(config, desk.bell).run(sockets=[listener])
 
 
@@ -76,19 +82,46 @@ def check_address(settings: Settings) -> None:
     """Refuse to listen where strangers could write.
 
     Raises:
-        CannotListenError: the address is not loopback and `open_beyond_loopback` is off.
+        CannotListenError: the address is not loopback, no key was ever created, and `open_beyond_loopback` is off.
     """
-    if settings.open_beyond_loopback or _is_loopback(settings.host):
+    if settings.open_beyond_loopback or is_loopback(settings.host) or _has_keys(settings.data):
         return
     raise CannotListenError(
-        f"{settings.host} can be reached from other machines, and this version has no keys yet: whoever reaches it may "
-        "write and delete. Listen on 127.0.0.1 behind a proxy that checks who calls, or set "
-        "BENANG_OPEN_BEYOND_LOOPBACK=true if the network itself is closed (a container's own network, say)."
+        f"{settings.host} can be reached from other machines, and {settings.data} has no key yet: whoever reaches it "
+        f"could write and delete. Make one first (benang keys create NAME --scope admin --data {settings.data}), "
+        "listen on 127.0.0.1, or set BENANG_OPEN_BEYOND_LOOPBACK=true if the network itself is closed (a container's "
+        "own network, say)."
     )
 
 
-def running_service(folder: Path) -> str | None:
-    """Return the address of the service that owns `folder`, or None when nobody does.
+def _has_keys(folder: Path) -> bool:
+    """Say whether callers of a store need keys; one of an earlier version has none."""
+    if not (folder / FILE).is_file():
+        return False
+    engine = reader_engine(folder)
+    try:
+        return read_keys(engine).has_keys
+    except StoreUnavailable:
+        return False
+    finally:
+        engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A service that runs: where it listens, and the secret that commands on its folder show it."""
+
+    url: str
+    secret: str = field(repr=False)
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request has to carry to be taken for one of the folder's owner."""
+        return {"Authorization": f"Bearer {self.secret}"}
+
+
+def running_service(folder: Path) -> Running | None:
+    """Return the service that owns `folder`, or None when nobody does.
 
     Raises:
         FolderInUseError: a process owns the folder but does not say where it listens.
@@ -102,7 +135,7 @@ def running_service(folder: Path) -> str | None:
     except FolderInUseError:
         if not file.exists():
             raise
-    return str(json.loads(file.read_text(encoding="utf-8"))["url"])
+    return Running(**json.loads(file.read_text(encoding="utf-8")))
 
 
 class Server(uvicorn.Server):
@@ -131,9 +164,12 @@ class Server(uvicorn.Server):
 
 
 @contextmanager
-def _announced(folder: Path, url: str) -> Iterator[None]:
+def _announced(folder: Path, url: str, secret: str) -> Iterator[None]:
+    """Write where the service listens, for the owner of the folder alone: the secret opens everything."""
     file = folder / ADDRESS_FILE
-    file.write_text(json.dumps({"url": url}) + "\n", encoding="utf-8")
+    file.unlink(missing_ok=True)
+    with open(file, "x", encoding="utf-8", opener=_private) as out:
+        out.write(json.dumps({"url": url, "secret": secret}) + "\n")
     print(f"benang listens on {url}  ·  API: {url}/docs  ·  stop with Ctrl-C", flush=True)  # noqa: T201
     try:
         yield
@@ -155,13 +191,8 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _in_url(host: str) -> str:

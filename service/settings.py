@@ -31,7 +31,8 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
     open_beyond_loopback: bool = Field(
-        default=False, description="Whether the service may listen where other machines reach it."
+        default=False,
+        description="Whether the service may listen where other machines reach it while there is no key.",
     )
 
     cut: float = Field(

@@ -28,10 +28,12 @@ class _Quiet(Server):
 
 
 @contextlib.contextmanager
-def served(desk: Any) -> Iterator[str]:
+def served(desk: Any, *, own_secret: str | None = None) -> Iterator[str]:
     """Serve a desk as `benang serve` does, and drain at the end of the block."""
     listener = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(create_app(desk.settings, desk), log_config=None, access_log=False)
+    config = uvicorn.Config(
+        create_app(desk.settings, desk, own_secret=own_secret), log_config=None, access_log=False
+    )
     server = _Quiet(config, desk.bell)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

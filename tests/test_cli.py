@@ -18,6 +18,8 @@ from typing import Any
 import httpx
 import pytest
 import typer.main
+from alembic import command
+from alembic.config import Config
 from helpers import HashingEncoder
 from typer.testing import CliRunner, Result
 
@@ -28,11 +30,13 @@ from service.cli import app
 from service.demo.show import read_articles
 from service.desk import Desk
 from service.ingest import Models
+from service.keys import Key
 from service.prepare import prepare
 from service.schemas import ArticleIn
 from service.server import CannotListenError, check_address, running_service
 from service.settings import Settings
-from service.store.engine import FolderInUseError
+from service.store.engine import _MIGRATIONS, FolderInUseError, writer_engine
+from service.store.keys import add_key
 from service.telemetry import Metrics
 
 COMMANDS = sorted(typer.main.get_group(app).commands)
@@ -355,6 +359,31 @@ def test_ingest_goes_through_the_running_service(service: Service, tmp_path: Pat
     assert 'benang_articles_total{status="created"} 5.0' in metrics
 
 
+def test_commands_come_in_where_others_need_a_key(tmp_path: Path) -> None:
+    """A store with a key: strangers are refused, its own commands go on, and keys made meanwhile open."""
+    data = tmp_path / "data"
+    made = json.loads(run("keys", "create", "a", "--data", data, "--json").stdout)
+    with start(data) as process:
+        try:
+            service = await_service(process, data)
+            assert (data / "service.json").stat().st_mode & 0o777 == 0o600
+            stats = f"{service.url}/v1/stats"
+            key = {"Authorization": f"Bearer {made['secret']}"}
+            assert httpx.get(stats, trust_env=False).status_code == 401
+            assert httpx.get(stats, headers=key, trust_env=False).status_code == 200
+
+            file = write_lines(tmp_path / "news.ndjson", read_articles()[:3])
+            assert run("ingest", file, "--data", data).exit_code == 0
+            assert httpx.get(stats, headers=key, trust_env=False).json()["article_count"] == 3
+            (first, *_) = json.loads(run("stories", "--data", data, "--json").stdout)["items"]
+            assert "same group" in said(run("merge", first["id"], first["id"], "--data", data))
+            assert run("recluster", "--data", data, "--dry-run").exit_code == 0
+            assert run("keys", "revoke", made["id"], "--data", data).exit_code == 0
+            assert httpx.get(stats, headers=key, trust_env=False).status_code == 401
+        finally:
+            process.kill()
+
+
 def test_reading_works_beside_the_service(service: Service) -> None:
     listed = json.loads(run("stories", "--data", service.data, "--json").stdout)
     answered = service.get("/v1/stories")
@@ -368,7 +397,9 @@ def test_second_service_on_the_folder_is_refused(service: Service) -> None:
 
     assert second.returncode == 2
     assert "Another benang process writes to" in " ".join(errors.decode().split())
-    assert running_service(service.data) == service.url, "the address of the first one must stay"
+    still = running_service(service.data)
+    assert still is not None
+    assert still.url == service.url, "the address of the first one must stay"
     assert service.get("/livez") == {"status": "alive"}
 
 
@@ -411,10 +442,11 @@ def test_folder_without_an_address_is_not_guessed_at(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.7", "benang.example"])
 def test_other_machines_are_kept_out(host: str, tmp_path: Path) -> None:
-    """This version has no keys: it listens beyond loopback only when told that this is safe."""
+    """Without a key it listens beyond loopback only when told that this is safe."""
     result = run("serve", "--host", host, "--data", tmp_path / "data")
 
     assert result.exit_code == 2
+    assert "benang keys create" in said(result)
     assert "BENANG_OPEN_BEYOND_LOOPBACK" in said(result)
     assert not (tmp_path / "data").exists()
     check_address(Settings(host=host, open_beyond_loopback=True))
@@ -425,6 +457,25 @@ def test_loopback_is_open(host: str) -> None:
     check_address(Settings(host=host))
 
 
+def test_a_key_opens_the_way_to_other_machines(tmp_path: Path) -> None:
+    """Revoked or not: from the first key on nobody comes in without one."""
+    settings = Settings(host="0.0.0.0", data=tmp_path)
+    engine = writer_engine(tmp_path)
+    for version in ("0003", "head"):  # a store of an earlier version has no keys
+        with engine.begin() as connection:
+            config = Config()
+            config.set_main_option("script_location", str(_MIGRATIONS))
+            config.attributes["connection"] = connection
+            command.upgrade(config, version)
+        with pytest.raises(CannotListenError, match="no key yet"):
+            check_address(settings)
+    with engine.begin() as connection:
+        add_key(connection, Key("key_1", "", "read", b"digest", 0, revoked_us=1))
+
+    check_address(settings)
+    engine.dispose()
+
+
 def test_port_in_use_is_named(service: Service, tmp_path: Path) -> None:
     result = run("serve", "--port", service.url.rpartition(":")[2], "--data", tmp_path / "data")
 
@@ -433,5 +484,5 @@ def test_port_in_use_is_named(service: Service, tmp_path: Path) -> None:
 
 
 def test_cannot_listen_is_an_error_of_its_own() -> None:
-    with pytest.raises(CannotListenError, match="no keys yet"):
+    with pytest.raises(CannotListenError, match="no key yet"):
         check_address(Settings(host="0.0.0.0"))

@@ -16,7 +16,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 from structlog.testing import capture_logs
 
+from service.api.entrances import Entrance
+from service.door import Door
 from service.guard import SECURITY_HEADERS, BodyRule, Guard
+from service.keyring import KeyRing, Known
 from service.telemetry import Metrics, set_up_logging
 
 LIMIT = 100_000
@@ -26,6 +29,7 @@ BULK = BodyRule(
     LIMIT, frozenset({"application/json", "application/x-ndjson"}), inflated_limit=INFLATED, is_held=True
 )
 RULES = {("POST", "/one"): ONE, ("POST", "/bulk"): BULK}
+OPEN = Door(KeyRing(lambda: Known(has_keys=False, keys=()), metrics=Metrics()), now_us=lambda: 0)
 JSON = {"content-type": "application/json"}
 GZIP = JSON | {"content-encoding": "gzip"}
 
@@ -59,8 +63,15 @@ async def cut(scope: Any, receive: Any, send: Any) -> None:
     raise RuntimeError("rahasia")
 
 
-def guard(app: Any = echo, *, timeout_s: float = 5.0) -> Guard:
-    return Guard(app, rules=RULES, body_timeout_s=timeout_s, metrics=Metrics())
+def guard(app: Any = echo, *, timeout_s: float = 5.0, metrics: Metrics | None = None) -> Guard:
+    return Guard(
+        app, entrance_of=entrance_of, door=OPEN, body_timeout_s=timeout_s, metrics=metrics or Metrics()
+    )
+
+
+def entrance_of(method: str, path: str) -> Entrance:
+    rule = RULES.get((method, path))
+    return Entrance(None if rule is None else path, "write", rule)
 
 
 async def ask(
@@ -330,7 +341,7 @@ def test_logs_are_json_lines_without_contents(capsys: pytest.CaptureFixture[str]
 
 def test_metrics_have_closed_labels() -> None:
     metrics = Metrics()
-    wall = Guard(echo, rules=RULES, body_timeout_s=1, metrics=metrics)
+    wall = guard(metrics=metrics)
     for number in range(20):
         asked(wall, f"/nix/{number}", method=f"M{number}")
     asked(wall, "/bulk", [b"x"], GZIP)

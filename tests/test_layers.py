@@ -17,18 +17,18 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("text in, numbers out", ("embeddings",)),
     ("pages to articles", ("service.extract",)),
-    ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers", "service.feed_schemas", "service.night_schemas", "service.edit_schemas")),
+    ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers", "service.feed_schemas", "service.night_schemas", "service.edit_schemas", "service.keys", "service.key_schemas")),
     ("watching", ("service.telemetry", "service.bell")),
     ("words for people", ("service.telling", "service.explain")),
-    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.regroup", "service.bonds", "service.reconcile", "service.plan", "service.timeline", "service.webhooks", "service.keys")),
+    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.regroup", "service.bonds", "service.reconcile", "service.plan", "service.timeline", "service.webhooks")),
     ("scores", ("service.metrics", "service.gold")),
     ("what decisions look at", ("service.window", "service.candidates")),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.similar", "service.check", "service.courier")),
+    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.similar", "service.check", "service.courier", "service.keyring", "service.issuing")),
     ("the desk", ("service.desk",)),
-    ("HTTP", ("service.inflate", "service.api", "service.guard")),
+    ("HTTP", ("service.inflate", "service.api", "service.door", "service.guard")),
     ("wiring", ("service.app", "service.schedule", "service.server")),
-    ("files", ("service.intake", "service.reclustering", "service.editorial", "service.reading", "service.feed", "service.evaluate", "service.fit")),
+    ("files", ("service.intake", "service.reclustering", "service.editorial", "service.locksmith", "service.reading", "service.feed", "service.evaluate", "service.fit")),
     ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
 DECISIONS = {
@@ -54,7 +54,13 @@ HOMES: dict[str, set[str]] = {
     "numba": {"embeddings.compiled"},
     "sentence_transformers": {"embeddings.encoder", "embeddings.training"},
     "sklearn": {"embeddings.training", "service.metrics"},
-    "sqlalchemy": {"service.store", "service.desk", "service.api.desk", "service.api.webhooks"},
+    "sqlalchemy": {
+        "service.store",
+        "service.desk",
+        "service.api.desk",
+        "service.api.keys",
+        "service.api.webhooks",
+    },
     "alembic": {"service.store"},
     "fastapi": {"service.api", "service.app"},
     "starlette": {"service.api"},
@@ -80,8 +86,11 @@ TYPE_ONLY: dict[str, set[str]] = {
         "service.editorial",
         "service.nightly",
         "service.courier",
+        "service.keyring",
+        "service.issuing",
+        "service.locksmith",
     },
-    "starlette": {"service.app", "service.guard"},
+    "starlette": {"service.app", "service.door", "service.guard"},
 }
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
 FORBIDDEN_CALLS = {

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar
 
 import anyio.to_thread
-from fastapi import Depends, Request
+from fastapi import Depends, FastAPI, Request
 from sqlalchemy import Connection, Engine
 
 from service.bell import Bell
@@ -61,16 +61,21 @@ class Desk(Protocol):
         """Find the neighbours of a stored article."""
 
 
-def get_desk(request: Request) -> Desk:
+def open_desk(app: FastAPI) -> Desk:
     """Find the desk that the lifespan opened.
 
     Raises:
         NotReady: It is not open.
     """
-    desk: Desk | None = request.app.state.desk
+    desk: Desk | None = app.state.desk
     if desk is None:
         raise NotReady("desk_open")
     return desk
+
+
+def get_desk(request: Request) -> Desk:
+    """Find the open desk (see `open_desk`)."""
+    return open_desk(request.app)
 
 
 OpenDesk = Annotated[Desk, Depends(get_desk)]

@@ -7,10 +7,11 @@ from service.cli import reading
 from service.cli import nights
 from service.cli import editors
 from service.cli import learning
+from service.cli import keys
 from service.cli.options import app
 # isort: on
 
-__all__ = ["app", "editors", "learning", "main", "nights", "reading", "running"]
+__all__ = ["app", "editors", "keys", "learning", "main", "nights", "reading", "running"]
 
 
 def main() -> None:

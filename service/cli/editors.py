@@ -94,11 +94,11 @@ def _edit(data: Path | None, group: str, action: str, word: dict[str, Any], as_j
     settings = settings_of(data=data)
     require_store(settings)
     try:
-        address = running_service(settings.data)
+        service = running_service(settings.data)
         said = (
             say_alone(settings, group, action, word)
-            if address is None
-            else say_through(address, group, action, word)
+            if service is None
+            else say_through(service, group, action, word)
         )
     except expected as error:
         fail(str(error))

@@ -13,6 +13,7 @@ from service.cli.options import (
     Data,
     Json,
     app,
+    days_of,
     fail,
     one_thread_a_library,
     print_json,
@@ -21,8 +22,6 @@ from service.cli.options import (
     settings_of,
     store_errors,
 )
-
-MAX_WINDOW_DAYS = 36_500
 
 
 @app.command()
@@ -61,13 +60,13 @@ def recluster(
 
     expected: tuple[type[Exception], ...] = (EmptyWindowError, NightError, *store_errors())
     settings = settings_of(data=data, scheduler=scheduler, archive=archive)
-    days = None if window is None else _days(window)
+    days = None if window is None else days_of("--window", window)
     require_store(settings)
     try:
-        address = running_service(settings.data)
-        if address is not None and (scheduler or archive or jobs):
+        service = running_service(settings.data)
+        if service is not None and (scheduler or archive or jobs):
             fail(
-                f"The service at {address} owns {settings.data} and decides where its nights run: set BENANG_SCHEDULER "
+                f"The service at {service.url} owns {settings.data} and decides where its nights run: set BENANG_SCHEDULER "
                 "and BENANG_ARCHIVE there."
             )
         with console.night_bar(quiet=as_json) as on_progress:
@@ -79,8 +78,8 @@ def recluster(
                     work=Work(jobs, settings.scheduler, settings.archive),
                     on_progress=on_progress,
                 )
-                if address is None
-                else recluster_through(address, window_days=days, dry_run=dry_run, on_progress=on_progress)
+                if service is None
+                else recluster_through(service, window_days=days, dry_run=dry_run, on_progress=on_progress)
             )
     except expected as error:
         fail(str(error))
@@ -88,17 +87,6 @@ def recluster(
         print_json(night)
     else:
         console.show_night(night)
-
-
-def _days(window: str) -> float:
-    number, unit = (window[:-1], window[-1]) if window[-1:] in {"d", "h"} else (window, "d")
-    try:
-        days = float(number) / (24 if unit == "h" else 1)
-    except ValueError:
-        days = 0.0
-    if not 0 < days < MAX_WINDOW_DAYS:
-        fail(f"--window {window} is no length of time. Write days or hours: 30d, 12h.")
-    return days
 
 
 class ExportFormat(StrEnum):

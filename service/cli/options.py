@@ -18,6 +18,8 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+MAX_DAYS = 36_500
+
 app = typer.Typer(
     name="benang",
     help="News in, threads out: finds copies, clusters reports of one event, ties events into stories.",
@@ -94,6 +96,18 @@ def print_json(value: Any) -> None:
     with suppress(BrokenPipeError):
         json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
         sys.stdout.write("\n")
+
+
+def days_of(option: str, text: str) -> float:
+    """Read a length of time (30d, 12h) as days, or end with what is wrong with it."""
+    number, unit = (text[:-1], text[-1]) if text[-1:] in {"d", "h"} else (text, "d")
+    try:
+        days = float(number) / (24 if unit == "h" else 1)
+    except ValueError:
+        days = 0.0
+    if not 0 < days < MAX_DAYS:
+        fail(f"{option} {text} is no length of time. Write days or hours: 30d, 12h.")
+    return days
 
 
 def fail(message: str) -> NoReturn:

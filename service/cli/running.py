@@ -75,11 +75,11 @@ def ingest(
     expected: tuple[type[Exception], ...] = (IntakeError, ServiceRefusedError, *store_errors())
     try:
         files = find_files(paths)
-        address = running_service(settings.data)
+        service = running_service(settings.data)
         result = (
             load_alone(settings, files, workers=workers, quiet=as_json)
-            if address is None
-            else load_through(address, files, quiet=as_json)
+            if service is None
+            else load_through(service, files, quiet=as_json)
         )
     except expected as error:
         fail(str(error))
