@@ -32,7 +32,7 @@ RUN useradd --uid 10001 --user-group --no-create-home --home-dir /tmp benang \
     && install -d -o benang -g benang -m 700 /data
 COPY --from=build /opt/benang /opt/benang
 # Compiled functions are kept in the volume: the first start takes half a minute, the next ones a moment.
-# The container's own network is the fence: publish the port on loopback, or put a proxy that checks callers before it.
+# The container's own network is the fence: publish the port on loopback until there is a key.
 ENV PATH=/opt/benang/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PYTHONDONTWRITEBYTECODE=1 \

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -29,7 +30,7 @@ from service.api.entrances import Entrances, document_scopes
 from service.api.problems import document_problems, install
 from service.api.strict import JSON, NDJSON
 from service.desk import Desk as RealDesk
-from service.door import Door
+from service.door import Door, Limits
 from service.guard import BodyRule, Guard
 from service.keyring import KeyRing, read_keys
 from service.telemetry import Metrics
@@ -71,6 +72,7 @@ def create_app(
     desk: Desk | None = None,
     *,
     clock: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
+    clock_ns: Callable[[], int] = time.monotonic_ns,
     own_secret: str | None = None,
 ) -> ASGIApp:
     """Make the service: with `desk` given it is the caller's to close, else the lifespan opens and closes one.
@@ -109,7 +111,12 @@ def create_app(
     return Guard(
         app,
         entrance_of=Entrances(routes, body_rules(settings)).find,
-        door=Door(app.state.keys, now_us=lambda: round(clock().timestamp() * 1_000_000)),
+        door=Door(
+            app.state.keys,
+            Limits.of(settings, clock_ns),
+            now_us=lambda: int(clock().timestamp() * 1_000_000),
+            metrics=metrics,
+        ),
         body_timeout_s=settings.body_timeout_s,
         metrics=metrics,
     )

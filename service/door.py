@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Self
 
 import anyio.to_thread
 
 from service.errors import Refused
+from service.keyring import FOLDER
 from service.keys import includes
+from service.limits import Buckets, Rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from starlette.types import Scope as Asked
 
     from service.keyring import KeyRing
     from service.keys import Scope
+    from service.settings import Settings
+    from service.telemetry import Metrics
 
 LOOPBACK = "loopback"
 ANYONE = "anyone"
@@ -30,24 +34,47 @@ _BEARER = re.compile(rb"bearer +([^ ]+)", re.IGNORECASE)
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asks: the ID of a key, or `folder`, `loopback` or `anyone`."""
+    """Who asks: the ID of a key, or `folder`, `loopback` or `anyone`; `headers` tell how often that one still may."""
 
     name: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How often one may ask: by key, by address while nobody needs a key, and to be refused for want of one."""
+
+    keys: Buckets | None
+    addresses: Buckets | None
+    failures: Buckets | None
+
+    @classmethod
+    def of(cls, settings: Settings, clock_ns: Callable[[], int]) -> Self:
+        """Make the limits that the settings name."""
+
+        def buckets(per_s: float) -> Buckets | None:
+            rate = Rate.of(per_s, settings.burst_s)
+            return None if rate is None else Buckets(rate, clock_ns=clock_ns)
+
+        return cls(*map(buckets, (settings.key_rate, settings.address_rate, settings.failure_rate)))
 
 
 class Door:
-    """Lets callers in by the key they show."""
+    """Lets callers in by the key they show, and as often as they may."""
 
-    def __init__(self, ring: KeyRing, *, now_us: Callable[[], int]) -> None:
+    def __init__(self, ring: KeyRing, limits: Limits, *, now_us: Callable[[], int], metrics: Metrics) -> None:
         self._ring = ring
+        self._limits = limits
         self._now_us = now_us
+        self._metrics = metrics
         self._reading = asyncio.Lock()
 
     async def admit(self, asked: Asked, needed: Scope) -> Caller:
         """Say who asks for what needs a scope.
 
         Raises:
-            Refused: without a key that is known (`unauthenticated`), or with one that does not open this (`forbidden`).
+            Refused: without a key that is known (`unauthenticated`), with one that does not open this (`forbidden`), or
+                too often (`rate_limited`).
             StoreUnavailable: the keys were never read, and cannot be now.
             NotReady: the store is not open.
         """
@@ -58,18 +85,30 @@ class Door:
         shown = _authorizations(asked["headers"])
         secret = _secret_of(shown)
         key = None if secret is None else self._ring.find(secret, self._now_us())
+        address = address_of(asked)
         if key is None:
             if self._ring.is_needed:
+                self._take(self._limits.failures, place_of(address))
                 raise Refused(
                     "unauthenticated", headers={"WWW-Authenticate": _challenge(is_wrong=bool(shown))}
                 )
-            return Caller(LOOPBACK if is_loopback(address_of(asked)) else ANYONE)
+            told = self._take(self._limits.addresses, place_of(address))
+            return Caller(LOOPBACK if is_loopback(address) else ANYONE, told)
+        told = {} if key.id == FOLDER else self._take(self._limits.keys, key.id)
         if not includes(key.scope, needed):
-            raise Refused(
-                "forbidden",
-                headers={"WWW-Authenticate": f'Bearer error="insufficient_scope", scope="{needed}"'},
-            )
-        return Caller(key.id)
+            challenge = f'Bearer error="insufficient_scope", scope="{needed}"'
+            raise Refused("forbidden", headers={**told, "WWW-Authenticate": challenge})
+        return Caller(key.id, told)
+
+    def _take(self, buckets: Buckets | None, name: str) -> dict[str, str]:
+        """Take a token where there is a limit; return what to tell of it."""
+        if buckets is None:
+            return {}
+        taken, told = buckets.take(name)
+        if taken.wait_ns:
+            self._metrics.rate_limited.inc()
+            raise Refused("rate_limited", headers=told)
+        return told
 
 
 def address_of(asked: Asked) -> str:
@@ -88,6 +127,17 @@ def is_loopback(host: str) -> bool:
         return False
     mapped = getattr(address, "ipv4_mapped", None)
     return bool((mapped or address).is_loopback)
+
+
+def place_of(address: str) -> str:
+    """Return what is counted as one place: an IPv4 address, or the /64 that one subscriber of IPv6 has to himself."""
+    try:
+        known = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(known, ipaddress.IPv4Address):
+        return str(known)
+    return str(known.ipv4_mapped or ipaddress.ip_network((int(known) >> 64 << 64, 64)))
 
 
 def _authorizations(headers: Iterable[tuple[bytes, bytes]]) -> list[bytes]:

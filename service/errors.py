@@ -88,6 +88,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "page_too_complex": Problem(
         422, "Page too complex", "The page cannot be read within the limits: send its text instead."
     ),
+    "rate_limited": Problem(429, "Rate limited", "You ask too often: try again after Retry-After seconds."),
     "queue_full": Problem(
         429, "Queue full", "Too many articles are waiting: try again after Retry-After seconds."
     ),

@@ -171,6 +171,7 @@ class Exchange:
         self.notes: dict[str, Any] = {}
         self.status = 500
         self.closes = False
+        self._told: list[tuple[bytes, bytes]] = []
         self._send = send
         self._scope = scope
         self._is_started = False
@@ -206,13 +207,14 @@ class Exchange:
         await self._send(message)
 
     def _headers(self, message: Message) -> list[tuple[bytes, bytes]]:
-        found = _secured(message.get("headers", []), self.request_id)
+        found = [*_secured(message.get("headers", []), self.request_id), *self._told]
         # A server would read on for as long as the client sends.
         return [*found, (b"connection", b"close")] if self.closes else found
 
     def admitted(self, caller: Caller) -> None:
-        """Note who asks."""
+        """Note who asks, and tell that one what the door has to tell."""
         self.notes["caller"] = self._scope["state"]["caller"] = caller.name
+        self._told = [(name.lower().encode(), value.encode()) for name, value in caller.headers.items()]
 
     async def refuse(self, error: BenangError, rule: BodyRule | None = None) -> None:
         """Answer with a problem of the guard; what is left of the body is not read."""

@@ -68,6 +68,23 @@ class Settings(BaseSettings):
         default=None, description="Parquet archive that workers read; none when they reach the data folder."
     )
 
+    key_rate: float = Field(
+        default=100.0, ge=0, description="Requests a second that one key may make over time; 0 for no limit."
+    )
+    address_rate: float = Field(
+        default=0.0,
+        ge=0,
+        description="Requests a second from one address while nobody needs a key; 0 for no limit.",
+    )
+    failure_rate: float = Field(
+        default=10.0,
+        ge=0,
+        description="Requests a second that one address may have refused for want of a key; 0 for no limit.",
+    )
+    burst_s: float = Field(
+        default=10.0, gt=0, description="Seconds' worth of these requests that may come at once."
+    )
+
     max_body_bytes: int = Field(default=2 * 2**20, gt=0, description="Bytes of one article's request body.")
     max_bulk_bytes: int = Field(default=8 * 2**20, gt=0, description="Bytes of a bulk body on the wire.")
     max_inflated_bytes: int = Field(

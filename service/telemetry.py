@@ -141,6 +141,11 @@ class Metrics:
             registry=self.registry,
             buckets=_FAST,
         )
+        self.rate_limited = Counter(
+            "benang_rate_limited",
+            "Requests refused because their caller asks too often.",
+            registry=self.registry,
+        )
         self.inflate_refused = Counter(
             "benang_inflate_refused", "Compressed bodies refused.", registry=self.registry
         )

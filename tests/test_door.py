@@ -36,7 +36,7 @@ ROUTES = [route for router in wiring._ROUTERS for route in router.routes]
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[FakeDesk]:
-    made = FakeDesk(Settings(data=tmp_path, body_timeout_s=5))
+    made = FakeDesk(Settings(data=tmp_path, body_timeout_s=5, failure_rate=0))
     yield made
     made.close()
 

@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse
 from structlog.testing import capture_logs
 
 from service.api.entrances import Entrance
-from service.door import Door
+from service.door import Door, Limits
 from service.guard import SECURITY_HEADERS, BodyRule, Guard
 from service.keyring import KeyRing, Known
 from service.telemetry import Metrics, set_up_logging
@@ -29,7 +29,12 @@ BULK = BodyRule(
     LIMIT, frozenset({"application/json", "application/x-ndjson"}), inflated_limit=INFLATED, is_held=True
 )
 RULES = {("POST", "/one"): ONE, ("POST", "/bulk"): BULK}
-OPEN = Door(KeyRing(lambda: Known(has_keys=False, keys=()), metrics=Metrics()), now_us=lambda: 0)
+OPEN = Door(
+    KeyRing(lambda: Known(has_keys=False, keys=()), metrics=Metrics()),
+    Limits(None, None, None),
+    now_us=lambda: 0,
+    metrics=Metrics(),
+)
 JSON = {"content-type": "application/json"}
 GZIP = JSON | {"content-encoding": "gzip"}
 

@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers", "service.feed_schemas", "service.night_schemas", "service.edit_schemas", "service.keys", "service.key_schemas")),
     ("watching", ("service.telemetry", "service.bell")),
     ("words for people", ("service.telling", "service.explain")),
-    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.regroup", "service.bonds", "service.reconcile", "service.plan", "service.timeline", "service.webhooks")),
+    ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.regroup", "service.bonds", "service.reconcile", "service.plan", "service.timeline", "service.webhooks", "service.limits")),
     ("scores", ("service.metrics", "service.gold")),
     ("what decisions look at", ("service.window", "service.candidates")),
     ("the store", ("service.store",)),
@@ -42,7 +42,7 @@ DECISIONS = {
     "service.plan",
     "service.timeline",
 }
-DECISIONS |= {"service.telling", "service.explain", "service.model", "service.webhooks"}
+DECISIONS |= {"service.telling", "service.explain", "service.model", "service.webhooks", "service.limits"}
 OUTSIDE_OF_DECISIONS = {
     *("service.store", "service.api", "service.desk", "service.settings", "service.telemetry"),
     *("sqlalchemy", "fastapi", "starlette", "httpx", "time", "datetime", "random", "os", "pathlib"),

@@ -63,7 +63,7 @@ NEEDS: Mapping[str, Scope | None] = {
 """The scope of every route; None lets everybody in."""
 
 SECURITY_SCHEME = "key"
-_REFUSED = ("unauthenticated", "forbidden")
+_REFUSED = ("unauthenticated", "forbidden", "rate_limited")
 
 
 @dataclass(frozen=True, slots=True)
