@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from service.answers import Problem
 from service.api import (
     articles,
+    audit,
     bulk,
     changes,
     clusters,
@@ -63,6 +64,7 @@ _ROUTERS = (
     edits.router,
     reclusterings.router,
     keys.router,
+    audit.router,
     operation.router,
 )
 

@@ -251,6 +251,15 @@ def show_keys(items: Sequence[dict[str, Any]]) -> None:
     _out.print(table)
 
 
+def show_trail(items: Sequence[dict[str, Any]]) -> None:
+    """Show what was done, one act a line."""
+    if not items:
+        _out.print("Nothing yet that the trail notes.")
+    for one in items:
+        line = Text(f"{one['at'][:19]}  ", style="dim") + Text(f"{one['action']:21}", style="cyan")
+        _out.print(line + Text(f"  {one['target']}  by {one['caller']}"), soft_wrap=True)
+
+
 def show_stories(items: Sequence[dict[str, Any]]) -> None:
     """Show a list of stories, each with its ID under its title."""
     if not items:

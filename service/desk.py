@@ -39,6 +39,7 @@ from service.store.engine import (
     schema_is_current,
     writer_engine,
 )
+from service.store.trail import FOLDER, SCHEDULE, record
 from service.watch import NightWatch
 from service.webhooks import allowed_hosts
 
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.shift import Progress
     from service.store.apply import Applied
+    from service.store.trail import By
     from service.telemetry import Metrics
     from service.window import Window
 
@@ -176,9 +178,9 @@ class Desk:
         """Queue articles whose vectors are computed already (see `submit`)."""
         return self._accept(self._to_write, lambda future: _Job(future, prepared=list(prepared)))
 
-    def delete(self, article_id: str) -> Future[bool]:
+    def delete(self, article_id: str, by: By = FOLDER) -> Future[bool]:
         """Queue the removal of an article; the future says whether there was one."""
-        return self._call(lambda: self._remove(article_id))
+        return self._call(lambda: self._remove(article_id, by))
 
     def write(self, call: Callable[[Connection], T], *, forced: bool = False) -> Future[T]:
         """Queue a function that runs in a transaction of the writer; what it raises is taken for a failing store.
@@ -197,7 +199,14 @@ class Desk:
             lambda: neighbours_of_article(self._engine, self._live(), self.models, article_id, limit)
         )
 
-    def recluster(self, window_days: float | None = None, *, dry_run: bool = False, jobs: int = 0) -> str:
+    def recluster(
+        self,
+        window_days: float | None = None,
+        *,
+        dry_run: bool = False,
+        jobs: int = 0,
+        by: By = SCHEDULE,
+    ) -> str:
         """Start a night over `window_days` (None: the setting) and return its ID; ingest and reading go on meanwhile.
 
         Raises:
@@ -205,7 +214,7 @@ class Desk:
             NotReady: the desk is closing.
         """
         days = self.settings.recluster_window_days if window_days is None else window_days
-        return self._nights.start(days, dry_run=dry_run, jobs=jobs)
+        return self._nights.start(days, dry_run=dry_run, jobs=jobs, by=by)
 
     def carry_out(self, proposal: Proposal, run_id: str) -> Future[Applied]:
         """Queue the changes that a night proposes: all of them in one transaction, and the window follows."""
@@ -430,10 +439,13 @@ class Desk:
         self.metrics.index_vectors.set(len(window.articles))
         return window
 
-    def _remove(self, article_id: str) -> bool:
+    def _remove(self, article_id: str, by: By) -> bool:
         window = self._live()
+        now = _now_us()
         with self._engine.begin() as connection:
-            removal = remove.remove_article(connection, article_id, _now_us())
+            removal = remove.remove_article(connection, article_id, now)
+            if removal is not None:
+                record(connection, by, "article.deleted", article_id, now)
             if removal is not None and removal.heir is not None and removal.inherits_vectors:
                 # The original may have been edited since it was copied: an heir is compared by its own words.
                 heir = write.find_article(connection, removal.heir)

@@ -11,6 +11,7 @@ from service import editing
 from service.editing import Editor
 from service.errors import BenangError, Gone, NotFound, errors_of
 from service.store.engine import migrate, own_folder, writer_engine
+from service.store.trail import FOLDER, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,12 +19,14 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from service.editing import Edited
+    from service.model import Action
     from service.server import Running
     from service.settings import Settings
     from service.store.edits import Level
 
 TIMEOUT_S = 60.0
 _LEVELS: Mapping[str, Level] = {"clu": "cluster", "sto": "story"}
+_ACTIONS: Mapping[str, Action] = {"merge": "edit.merged", "split": "edit.split", "undo": "edit.undone"}
 _PATHS = {"clu": "clusters", "sto": "stories", "edt": "edits"}
 
 
@@ -44,7 +47,9 @@ def say_alone(settings: Settings, group: str, action: str, word: dict[str, Any])
         try:
             migrate(engine)
             with engine.begin() as connection:
-                return _taken(connection, group, action, word).word
+                said = _taken(connection, group, action, word).word
+                record(connection, FOLDER, _ACTIONS[action], said["id"], time.time_ns() // 1000)
+                return said
         except BenangError as error:
             raise EditRefusedError(_in_words(error, group)) from error
         finally:

@@ -10,14 +10,16 @@ from service.errors import FieldError, NotFound, Refused
 from service.keys import Key, digest_of, new_secret
 from service.model import ID_PREFIXES
 from service.store import keys
+from service.store.trail import record
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from service.key_schemas import KeyIn
+    from service.store.trail import By
 
 
-def create_key(connection: Connection, wanted: KeyIn, now_us: int) -> dict[str, Any]:
+def create_key(connection: Connection, wanted: KeyIn, by: By, now_us: int) -> dict[str, Any]:
     """Create a key and return it as the API shows it, with the secret that is never told again.
 
     Raises:
@@ -38,10 +40,11 @@ def create_key(connection: Connection, wanted: KeyIn, now_us: int) -> dict[str, 
         expires_us=expires_us,
     )
     keys.add_key(connection, key)
+    record(connection, by, "key.created", key.id, now_us)
     return {**keys.key_row(key, now_us), "secret": secret}
 
 
-def revoke_key(connection: Connection, key_id: str, now_us: int) -> None:
+def revoke_key(connection: Connection, key_id: str, by: By, now_us: int) -> None:
     """Revoke a key for ever.
 
     Raises:
@@ -49,3 +52,4 @@ def revoke_key(connection: Connection, key_id: str, now_us: int) -> None:
     """
     if not keys.revoke_key(connection, key_id, now_us):
         raise NotFound
+    record(connection, by, "key.revoked", key_id, now_us)

@@ -6,6 +6,7 @@ from pydantic import Field
 
 from service.answers import Answer
 from service.keys import Scope
+from service.model import Action
 from service.schemas import Name, Strict, When
 
 
@@ -39,3 +40,23 @@ class KeyList(Answer):
     """All keys there ever were, the oldest first."""
 
     items: list[KeyRow]
+
+
+class AuditRow(Answer):
+    """Something that was done."""
+
+    at: str
+    caller: str = Field(
+        description="The ID of a key; `folder`: a command on the data folder; `schedule`: the service itself; "
+        "`loopback` or `anyone`: nobody needed a key."
+    )
+    action: Action
+    target: str = Field(description="What it was done to; of an editor's word the edit, which has its actor.")
+    request_id: str | None = Field(description="Under this ID the log has the request.")
+
+
+class AuditList(Answer):
+    """What was done, the latest first."""
+
+    items: list[AuditRow]
+    next_cursor: str | None

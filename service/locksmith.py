@@ -14,6 +14,7 @@ from service.errors import BenangError, NotFound, Refused, errors_of, field_erro
 from service.key_schemas import KeyIn
 from service.server import running_service
 from service.store.engine import migrate, own_folder, writer_engine
+from service.store.trail import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,7 +49,9 @@ def create_key(settings: Settings, wanted: dict[str, Any]) -> dict[str, Any]:
         checked = KeyIn.model_validate(wanted)
     except ValidationError as error:
         raise KeyRefusedError(_in_words(Refused("invalid", field_errors(error.errors())))) from error
-    return _alone(settings.data, lambda connection: issuing.create_key(connection, checked, _now_us()))
+    return _alone(
+        settings.data, lambda connection: issuing.create_key(connection, checked, FOLDER, _now_us())
+    )
 
 
 def revoke_key(settings: Settings, key_id: str) -> None:
@@ -66,7 +69,7 @@ def revoke_key(settings: Settings, key_id: str) -> None:
             raise unknown
         return
     try:
-        _alone(settings.data, lambda connection: issuing.revoke_key(connection, key_id, _now_us()))
+        _alone(settings.data, lambda connection: issuing.revoke_key(connection, key_id, FOLDER, _now_us()))
     except NotFound as error:
         raise unknown from error
 

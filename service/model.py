@@ -30,6 +30,20 @@ Kind = Literal[
 """What can become of an article or a group, as the change feed calls it."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
+Action = Literal[
+    "article.deleted",
+    "edit.merged",
+    "edit.split",
+    "edit.undone",
+    "reclustering.started",
+    "webhook.created",
+    "webhook.deleted",
+    "key.created",
+    "key.revoked",
+]
+"""What others may ask about later, as the audit trail calls it."""
+ACTIONS: tuple[Action, ...] = get_args(Action)
+
 ID_PREFIXES = {
     "article": "art_",
     "cluster": "clu_",

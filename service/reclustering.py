@@ -14,6 +14,7 @@ from service.shift import NightError, Progress, Shift, night_of, progress_of
 from service.store import nights
 from service.store.apply import apply_plan, foretell
 from service.store.engine import checkpoint, migrate, own_folder, writer_engine
+from service.store.trail import FOLDER, record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,9 @@ def recluster_alone(
         run_id = ID_PREFIXES["run"] + str(ULID())
         with engine.begin() as connection:
             nights.give_up_lost(connection, _now_us())
-            nights.begin(connection, run_id, window_days=window_days, dry_run=dry_run, now_us=_now_us())
+            now = _now_us()
+            nights.begin(connection, run_id, window_days=window_days, dry_run=dry_run, now_us=now)
+            record(connection, FOLDER, "reclustering.started", run_id, now)
         try:
             _run(engine, settings, run_id, window_days, dry_run, work, on_progress)
         except BaseException as error:

@@ -16,6 +16,7 @@ from service.nightly import STAGES, EmptyWindowError
 from service.shift import NightError, Progress, Shift, Work, night_of, progress_of
 from service.store import nights
 from service.store.apply import foretell
+from service.store.trail import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
     from service.nightly import Proposal
     from service.settings import Settings
+    from service.store.trail import By
     from service.telemetry import Metrics
 
     class Write(Protocol):
@@ -62,7 +64,7 @@ class NightWatch:
         self.shift: Shift | None = None
         """The night that is under way, once its process was started."""
 
-    def start(self, window_days: float, *, dry_run: bool, jobs: int) -> str:
+    def start(self, window_days: float, *, dry_run: bool, jobs: int, by: By) -> str:
         """Start a night and return its ID.
 
         Raises:
@@ -75,12 +77,13 @@ class NightWatch:
             if self._thread is not None and self._thread.is_alive():
                 raise Refused("reclustering_running")
             run_id = ID_PREFIXES["run"] + str(ULID())
-            self._write(
-                lambda connection: nights.begin(
-                    connection, run_id, window_days=window_days, dry_run=dry_run, now_us=_now_us()
-                ),
-                forced=True,
-            ).result()
+            now = _now_us()
+
+            def begin(connection: Connection) -> None:
+                nights.begin(connection, run_id, window_days=window_days, dry_run=dry_run, now_us=now)
+                record(connection, by, "reclustering.started", run_id, now)
+
+            self._write(begin, forced=True).result()
             self._far = (run_id, Progress(STAGES[0], 0.0))
             self._thread = threading.Thread(
                 target=self._watch, args=(run_id, window_days, dry_run, jobs), name="night", daemon=True

@@ -20,6 +20,7 @@ from service.similar import Neighbour
 from service.store import nights
 from service.store.engine import FILE, reader_engine
 from service.store.tables import articles, clusters, metadata, revisions, stories, tombstones, unsettled
+from service.store.trail import record
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from service.editing import Edited
     from service.errors import BenangError
     from service.settings import Settings
+    from service.store.trail import By
 
 START = datetime(2026, 2, 8, 6, tzinfo=timezone(timedelta(hours=7)))
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -193,10 +195,10 @@ class FakeDesk:
         self.batches.append(list(wanted))
         return self._answer(lambda: [self._take(article) for article in wanted])
 
-    def delete(self, article_id: str) -> Future[bool]:
-        return self._answer(lambda: self._remove(article_id))
+    def delete(self, article_id: str, by: By) -> Future[bool]:
+        return self._answer(lambda: self._remove(article_id, by))
 
-    def recluster(self, window_days: float | None = None, *, dry_run: bool = False) -> str:
+    def recluster(self, window_days: float | None = None, *, dry_run: bool = False, by: By) -> str:
         """A run that finds nothing to change."""
         if self.refuses is not None:
             raise self.refuses
@@ -204,6 +206,7 @@ class FakeDesk:
         days = self.settings.recluster_window_days if window_days is None else window_days
         with self.writer.begin() as connection:
             nights.begin(connection, run_id, window_days=days, dry_run=dry_run, now_us=NOW_US)
+            record(connection, by, "reclustering.started", run_id, NOW_US)
             nights.finish(connection, run_id, now_us=NOW_US, diff=Plan().diff())
         return run_id
 
@@ -303,11 +306,12 @@ class FakeDesk:
         self.metrics.accepted(status, "original")
         return Outcome(article_id, status, article, placement)
 
-    def _remove(self, article_id: str) -> bool:
+    def _remove(self, article_id: str, by: By) -> bool:
         with self.writer.begin() as connection:
             gone = connection.execute(delete(articles).where(articles.c.id == article_id)).rowcount
             if gone:
                 connection.execute(insert(tombstones), {"id": article_id, "deleted_us": 0})
+                record(connection, by, "article.deleted", article_id, NOW_US)
         return bool(gone)
 
     def _neighbours(self, title: str, limit: int) -> list[Neighbour]:

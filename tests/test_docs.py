@@ -16,7 +16,7 @@ from service import app as wiring
 from service.app import create_app
 from service.cli import app as cli
 from service.errors import FIELD_MESSAGES, PROBLEMS, RETRY_AFTER_S
-from service.model import KINDS
+from service.model import ACTIONS, KINDS
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -89,6 +89,11 @@ def test_every_field_message_is_explained() -> None:
 def test_every_kind_of_change_is_explained() -> None:
     table = API[API.index("## Changes") : API.index("## Numbers and health")]
     assert tuple(name for name in first_cells(table) if "." in name) == KINDS
+
+
+def test_every_action_of_the_trail_is_explained() -> None:
+    table = API[API.index("## The audit trail") : API.index("## Problems")]
+    assert tuple(first_cells(table)) == ACTIONS
 
 
 def test_every_route_is_documented() -> None:

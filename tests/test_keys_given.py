@@ -23,6 +23,7 @@ from service.server import Running
 from service.settings import Settings
 from service.store import keys as kept
 from service.store.engine import reader_engine
+from service.store.trail import FOLDER
 
 SHOWN = {"id", "name", "scope", "status", "created_at", "expires_at", "revoked_at"}
 HERE = ("127.0.0.1", 50_000)
@@ -186,7 +187,7 @@ def test_keys_beside_a_running_service(desk: FakeDesk, monkeypatch: pytest.Monke
 
 def test_secret_is_told_once(desk: FakeDesk) -> None:
     with desk.writer.begin() as connection:
-        made = issuing.create_key(connection, KeyIn(name="a", scope="read"), 0)
+        made = issuing.create_key(connection, KeyIn(name="a", scope="read"), FOLDER, 0)
     engine = reader_engine(desk.settings.data)
     with engine.connect() as connection:
         (row,) = connection.exec_driver_sql("SELECT * FROM keys").all()

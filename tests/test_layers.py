@@ -58,6 +58,7 @@ HOMES: dict[str, set[str]] = {
         "service.store",
         "service.desk",
         "service.api.desk",
+        "service.api.edits",
         "service.api.keys",
         "service.api.webhooks",
     },

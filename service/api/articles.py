@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
 from service.answers import Accepted, ArticleDetail, ArticleList, Explanation, Neighbours
+from service.api.audit import by_of
 from service.api.desk import Desk, OpenDesk, apart, settled
 from service.api.problems import BODY, problems
 from service.api.search import article_filter
@@ -74,9 +75,9 @@ def get_article(article_id: str, desk: OpenDesk) -> dict[str, Any]:
 @router.delete(
     "/articles/{article_id}", status_code=204, response_class=Response, responses=problems(*_MISSING, *_BUSY)
 )
-async def delete_article(article_id: str, desk: OpenDesk) -> None:
+async def delete_article(article_id: str, request: Request, desk: OpenDesk) -> None:
     """Delete one article; its ID answers 410 from then on."""
-    if not await settled(desk.delete(known_id(article_id))):
+    if not await settled(desk.delete(known_id(article_id), by_of(request))):
         await run_in_threadpool(_raise_missing, desk, article_id)
 
 

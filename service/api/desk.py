@@ -18,6 +18,7 @@ from service.model import Article, Outcome
 from service.settings import Settings
 from service.shift import Progress
 from service.similar import Neighbour
+from service.store.trail import By
 from service.telemetry import Metrics
 
 T = TypeVar("T")
@@ -39,10 +40,10 @@ class Desk(Protocol):
     def submit(self, articles: Sequence[Article]) -> Future[list[Outcome]]:
         """Queue articles for the writer."""
 
-    def delete(self, article_id: str) -> Future[bool]:
+    def delete(self, article_id: str, by: By) -> Future[bool]:
         """Queue the removal of an article."""
 
-    def recluster(self, window_days: float | None = None, *, dry_run: bool = False) -> str:
+    def recluster(self, window_days: float | None = None, *, dry_run: bool = False, by: By) -> str:
         """Start a nightly run and return its ID."""
 
     def night_progress(self, run_id: str) -> Progress | None:

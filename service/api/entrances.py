@@ -50,6 +50,7 @@ NEEDS: Mapping[str, Scope | None] = {
     "POST /v1/keys": "admin",
     "GET /v1/keys": "admin",
     "DELETE /v1/keys/{key_id}": "admin",
+    "GET /v1/audit": "admin",
     "GET /v1/stats": "read",
     "GET /metrics": "read",
     # Health is asked by machines without keys; the pages say nothing of what is stored.

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 
 from service import issuing
 from service.api.articles import known_id
+from service.api.audit import by_of
 from service.api.desk import OpenDesk, settled
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
@@ -31,10 +32,10 @@ async def create(wanted: KeyIn, request: Request, desk: OpenDesk) -> dict[str, A
     """
     if request.state.caller == ANYONE:
         raise Refused("forbidden")
-    now_us = now_of(request)
+    by, now_us = by_of(request), now_of(request)
 
     def created(connection: Connection) -> dict[str, Any]:
-        return issuing.create_key(connection, wanted, now_us)
+        return issuing.create_key(connection, wanted, by, now_us)
 
     made = await settled(desk.write(created))
     request.app.state.keys.forget()
@@ -53,10 +54,10 @@ def list_all(request: Request, desk: OpenDesk) -> dict[str, Any]:
 async def revoke(key_id: str, request: Request, desk: OpenDesk) -> None:
     """Revoke a key, for ever; it stays in the list."""
     known_id(key_id)
-    now_us = now_of(request)
+    by, now_us = by_of(request), now_of(request)
 
     def revoked(connection: Connection) -> None:
-        issuing.revoke_key(connection, key_id, now_us)
+        issuing.revoke_key(connection, key_id, by, now_us)
 
     await settled(desk.write(revoked))
     request.app.state.keys.forget()

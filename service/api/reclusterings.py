@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
 from service.api.articles import known_id
+from service.api.audit import by_of
 from service.api.desk import Desk, OpenDesk
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
@@ -24,12 +25,14 @@ router = APIRouter(prefix="/v1/reclusterings", tags=["reclusterings"], route_cla
         *BODY, "invalid", "reclustering_running", "not_ready", "store_unavailable", "storage_full"
     ),
 )
-async def start_reclustering(wanted: ReclusteringIn, desk: OpenDesk) -> dict[str, Any]:
+async def start_reclustering(wanted: ReclusteringIn, request: Request, desk: OpenDesk) -> dict[str, Any]:
     """Start to group the window anew; taking and reading articles go on meanwhile.
 
     Everything it changes becomes true at once, at its end. With `dry_run` nothing changes, and `diff` says what would.
     """
-    run_id = await run_in_threadpool(desk.recluster, wanted.window_days, dry_run=wanted.dry_run)
+    run_id = await run_in_threadpool(
+        desk.recluster, wanted.window_days, dry_run=wanted.dry_run, by=by_of(request)
+    )
     return await run_in_threadpool(_read, desk, run_id)
 
 

@@ -5,11 +5,12 @@ import time
 from functools import partial
 from typing import Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 from ulid import ULID
 
 from service.api.articles import known_id
+from service.api.audit import by_of
 from service.api.changes import ahead
 from service.api.desk import OpenDesk, settled
 from service.api.problems import BODY, problems
@@ -19,6 +20,7 @@ from service.feed_schemas import NewWebhook, WebhookIn, WebhookList
 from service.model import ID_PREFIXES
 from service.store.changes import last_change
 from service.store.read import reading, rfc3339
+from service.store.trail import By, record
 from service.store.webhooks import MAX_WEBHOOKS, add_webhook, count_webhooks, remove_webhook, webhook_rows
 from service.webhooks import Webhook, allowed_hosts, refusal_of
 
@@ -33,16 +35,14 @@ _BUSY = ("queue_full", "not_ready", "store_unavailable")
     response_model=NewWebhook,
     responses=problems(*BODY, "webhooks_off", "too_many_webhooks", "invalid", *_BUSY, "storage_full"),
 )
-async def add(wanted: WebhookIn, desk: OpenDesk) -> dict[str, Any]:
+async def add(wanted: WebhookIn, request: Request, desk: OpenDesk) -> dict[str, Any]:
     """Have an address told of changes; the secret that signs them is answered here and never again."""
     hosts = allowed_hosts(desk.settings.webhook_hosts)
     if not hosts:
         raise Refused("webhooks_off")
     if (code := refusal_of(wanted.url, hosts)) is not None:
         raise Refused("invalid", [FieldError.of("/url", code)])
-    found = await settled(desk.write(partial(_add, wanted=wanted)))
-    if isinstance(found, Refused):
-        raise found
+    found = await settled(desk.write(partial(_add, wanted=wanted, by=by_of(request))))
     return {
         "id": found.id,
         "url": found.url,
@@ -63,19 +63,18 @@ def list_all(desk: OpenDesk) -> dict[str, Any]:
 @router.delete(
     "/{webhook_id}", status_code=204, response_class=Response, responses=problems("not_found", *_BUSY)
 )
-async def remove(webhook_id: str, desk: OpenDesk) -> None:
+async def remove(webhook_id: str, request: Request, desk: OpenDesk) -> None:
     """Stop telling one of them; a delivery under way may still arrive."""
-    if not await settled(desk.write(partial(remove_webhook, webhook_id=known_id(webhook_id)))):
-        raise NotFound
+    await settled(desk.write(partial(_remove, webhook_id=known_id(webhook_id), by=by_of(request))))
 
 
-def _add(connection: Connection, wanted: WebhookIn) -> Webhook | Refused:
-    """Store a webhook, or return why not: to raise here would tell the writer that its store fails."""
+def _add(connection: Connection, wanted: WebhookIn, by: By) -> Webhook:
+    """Store a webhook, or refuse before anything is written."""
     last = last_change(connection)
     if wanted.after is not None and wanted.after > last:
-        return ahead("/after")
+        raise ahead("/after")
     if count_webhooks(connection) >= MAX_WEBHOOKS:
-        return Refused("too_many_webhooks")
+        raise Refused("too_many_webhooks")
     made = Webhook(
         id=ID_PREFIXES["webhook"] + str(ULID()),
         url=wanted.url,
@@ -85,4 +84,11 @@ def _add(connection: Connection, wanted: WebhookIn) -> Webhook | Refused:
         created_us=time.time_ns() // 1000,
     )
     add_webhook(connection, made)
+    record(connection, by, "webhook.created", made.id, made.created_us)
     return made
+
+
+def _remove(connection: Connection, webhook_id: str, by: By) -> None:
+    if not remove_webhook(connection, webhook_id):
+        raise NotFound
+    record(connection, by, "webhook.deleted", webhook_id, time.time_ns() // 1000)

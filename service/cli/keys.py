@@ -105,3 +105,20 @@ def revoke(
         print_json({"id": key_id, "status": "revoked"})
     else:
         console.say(f"{key_id} opens nothing any more.")
+
+
+@app.command()
+def audit(
+    limit: Annotated[int, typer.Option(min=1, help="How many, the latest first.")] = 50,
+    data: Data = None,
+    as_json: Json = False,
+) -> None:
+    """Tell who deleted, merged, split, took back, started a night, or touched webhooks and keys."""
+    from service.store.trail import list_trail  # noqa: PLC0415
+
+    with reading_store(settings_of(data=data)) as connection:
+        items, _ = list_trail(connection, limit=limit)
+    if as_json:
+        print_json({"items": items})
+    else:
+        console.show_trail(items)
