@@ -14,13 +14,16 @@ from served import served
 from wire import demo_articles
 
 from service.desk import Desk
+from service.keys import Key
 from service.learned import load_models
 from service.settings import Settings
+from service.store.keys import add_key
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SECRET = "only-for-this-test"
 HERE = Path(__file__).parent
 # A schema cannot tell that an ID was deleted, a cursor was never given out, or that exactly one of three fields is needed.
 NOT_TOLD = "positive_data_acceptance"
@@ -29,9 +32,12 @@ SUMMARY = re.compile(r"Test cases:\s+(\d[\d,]*) generated, (.*)")
 
 @pytest.fixture
 def url(tmp_path: Path) -> Iterator[str]:
-    with Desk.open(Settings(data=tmp_path), Metrics(), models=load_models("bundled")) as desk:
+    settings = Settings(data=tmp_path, failure_rate=0)
+    with Desk.open(settings, Metrics(), models=load_models("bundled")) as desk:
         desk.submit(demo_articles()).result(60)
-        with served(desk) as address:
+        # There is a key, so that every route has to refuse who shows none; we show one that nobody can revoke.
+        desk.write(lambda connection: add_key(connection, Key("key_a", "", "read", b"digest", 0))).result(60)
+        with served(desk, own_secret=SECRET) as address:
             yield address
 
 
@@ -40,7 +46,7 @@ def run(url: str, examples: int, tmp_path: Path, *options: str) -> tuple[int, st
     command = [
         str(Path(sys.executable).with_name("st")), "run", f"{url}/openapi.json", "--no-color", "--seed", "1",
         "--max-examples", str(examples), "--exclude-path", "/v1/changes/stream", "--exclude-checks", NOT_TOLD,
-        "--request-timeout", "30", "--warnings", "off", "--generation-database", "none", *options,
+        "--header", f"Authorization: Bearer {SECRET}", "--request-timeout", "30", "--warnings", "off", "--generation-database", "none", *options,
     ]  # fmt: skip
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "st_hooks", "PYTHONPATH": str(HERE)}
     done = subprocess.run(
@@ -65,7 +71,7 @@ def assert_nothing_found(url: str, examples: int, tmp_path: Path, least: int) ->
 
 @pytest.mark.timeout(600)
 def test_schemathesis_finds_nothing(url: str, tmp_path: Path) -> None:
-    """No server error, and every answer is of a status, type and shape that the document declares."""
+    """No server error, every answer is of a status, type and shape that the document declares, and none comes without a key."""
     assert_nothing_found(url, 5, tmp_path, 300)
 
 
