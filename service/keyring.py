@@ -10,6 +10,7 @@ import structlog
 
 from service.errors import StoreUnavailable
 from service.keys import Key, digest_of, find_key
+from service.model import ID_PREFIXES
 from service.store.keys import has_keys, standing_keys
 from service.store.read import reading
 
@@ -92,6 +93,17 @@ class KeyRing:
     def forget(self) -> None:
         """Take what is known for old: a key was made or revoked."""
         self._read_at = -FRESH_S
+
+    def still_admits(self, caller: str, now_us: int) -> bool:
+        """Say whether a caller that was let in before would be let in now: a key that is live, or none while none is needed."""
+        if not self.is_fresh():
+            self.refresh()
+        if caller == FOLDER:
+            return True
+        if not caller.startswith(ID_PREFIXES["key"]):
+            return not self.is_needed
+        known = () if self._known is None else self._known.keys
+        return any(key.id == caller and key.status(now_us) == "live" for key in known)
 
     def find(self, secret: bytes, now_us: int) -> Key | None:
         """Return the live key that has this secret."""

@@ -26,8 +26,11 @@ from wire import look_alikes
 
 from service.api import stream
 from service.bell import Bell
+from service.keyring import FRESH_S
+from service.keys import Key, digest_of
 from service.settings import Settings
 from service.store.changes import Change, Page
+from service.store.keys import add_key, revoke_key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
@@ -314,6 +317,46 @@ def test_a_stream_ends_with_the_service(desk: FakeDesk) -> None:
         since = time.monotonic()
     assert time.monotonic() - since < 2
     assert "id: 1" in list(lines)
+
+
+@pytest.mark.parametrize("is_silent", [False, True])
+def test_a_stream_ends_with_its_key(desk: FakeDesk, is_silent: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What becomes true after the key was revoked is not told; a silent stream ends at its next sign of life."""
+    monkeypatch.setattr(stream, "HEARTBEAT_S", 0.5 if is_silent else PATIENCE_S)
+    key = Key("key_a", "", "read", digest_of(b"benang_a"), 0)
+    with desk.writer.begin() as connection:
+        add_key(connection, key)
+    with served(desk) as address:
+        tell_of(desk, story(1))
+        with httpx.stream(
+            "GET",
+            f"{address}/v1/changes/stream",
+            headers={"Authorization": "Bearer benang_a"},
+            timeout=PATIENCE_S,
+            trust_env=False,
+        ) as answer:
+            events = heard(answer)
+            assert next(events).id == 1
+            tell_of(desk, story(2))
+            assert next(events).id == 2
+            with desk.writer.begin() as connection:
+                revoke_key(connection, "key_a", 1)
+            time.sleep(FRESH_S)
+            if not is_silent:
+                tell_of(desk, story(3))
+            assert list(events) == []
+
+
+def test_a_stream_without_a_key_ends_with_the_first(desk: FakeDesk) -> None:
+    with served(desk) as address, listening(address) as answer:
+        tell_of(desk, story(1))
+        events = heard(answer)
+        assert next(events).id == 1
+        with desk.writer.begin() as connection:
+            add_key(connection, Key("key_a", "", "read", b"digest", 0))
+        time.sleep(FRESH_S)
+        tell_of(desk, story(2))
+        assert list(events) == []
 
 
 def test_a_signal_ends_the_service_although_streams_are_open(tmp_path: Path) -> None:

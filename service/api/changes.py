@@ -1,12 +1,13 @@
 """The change feed: every assignment as it becomes true, for whoever mirrors them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 
-from service.api.desk import Desk, OpenDesk
+from service.api.desk import Desk, OpenDesk, now_of
 from service.api.problems import problems
 from service.api.stream import EventStream, OneStream, events
 from service.errors import FieldError, Refused
@@ -48,6 +49,7 @@ def list_changes(wanted: Annotated[ChangeSearch, Query()], desk: OpenDesk) -> di
 )
 async def stream_changes(
     wanted: Annotated[FeedSearch, Query()],
+    request: Request,
     desk: OpenDesk,
     _place: OneStream,
     last_event_id: Annotated[
@@ -55,9 +57,12 @@ async def stream_changes(
         Header(alias="Last-Event-ID", description="Sent by clients that resume; wins over `after`."),
     ] = None,
 ) -> Response:
-    """Send the changes later than `after` as server-sent events, then each new one as it becomes true."""
+    """Send the changes later than `after` as server-sent events, then each new one as it becomes true.
+
+    The stream ends with the key it was asked for with.
+    """
     after = wanted.after if last_event_id is None else last_event_id
-    pages = _Reader(desk, wanted.kind)
+    pages = _Reader(desk, wanted.kind, partial(_still_admitted, request))
     if after > await run_in_threadpool(pages.last):
         raise ahead("/query/after" if last_event_id is None else "/header/Last-Event-ID")
     return EventStream(events(pages.read, desk.bell, after))
@@ -66,17 +71,24 @@ async def stream_changes(
 class _Reader:
     """Reads the feed for one stream; no transaction lasts from one page to the next."""
 
-    def __init__(self, desk: Desk, kinds: Sequence[Kind]) -> None:
+    def __init__(self, desk: Desk, kinds: Sequence[Kind], may_hear: Callable[[], bool]) -> None:
         self._engine = desk.reader
         self._kinds = kinds
+        self._may_hear = may_hear
 
     def last(self) -> int:
         with reading(self._engine) as connection:
             return changes.last_change(connection)
 
-    def read(self, after: int) -> changes.Page:
+    def read(self, after: int) -> changes.Page | None:
+        if not self._may_hear():
+            return None
         with reading(self._engine) as connection:
             return changes.read_page(connection, after, STREAM_PAGE, self._kinds)
+
+
+def _still_admitted(request: Request) -> bool:
+    return bool(request.app.state.keys.still_admits(request.state.caller, now_of(request)))
 
 
 def ahead(pointer: str) -> Refused:

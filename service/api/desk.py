@@ -82,6 +82,11 @@ def get_desk(request: Request) -> Desk:
 OpenDesk = Annotated[Desk, Depends(get_desk)]
 
 
+def now_of(request: Request) -> int:
+    """Return the time by the service's clock in UTC microseconds."""
+    return int(request.app.state.clock().timestamp() * 1_000_000)
+
+
 async def settled(future: Future[T]) -> T:
     """Wait for the desk; a client that leaves does not take back what is queued."""
     return await asyncio.shield(asyncio.wrap_future(future))

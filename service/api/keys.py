@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from service import issuing
 from service.api.articles import known_id
 from service.api.audit import by_of
-from service.api.desk import OpenDesk, settled
+from service.api.desk import OpenDesk, now_of, settled
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
 from service.door import ANYONE
@@ -61,8 +61,3 @@ async def revoke(key_id: str, request: Request, desk: OpenDesk) -> None:
 
     await settled(desk.write(revoked))
     request.app.state.keys.forget()
-
-
-def now_of(request: Request) -> int:
-    """Return the time by the service's clock in UTC microseconds."""
-    return int(request.app.state.clock().timestamp() * 1_000_000)

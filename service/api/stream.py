@@ -78,10 +78,11 @@ async def _one_stream(request: Request, desk: OpenDesk) -> AsyncIterator[None]:
 OneStream = Annotated[None, Depends(_one_stream)]
 
 
-async def events(read: Callable[[int], Page], bell: Bell, after: int) -> AsyncGenerator[bytes, None]:
+async def events(read: Callable[[int], Page | None], bell: Bell, after: int) -> AsyncGenerator[bytes, None]:
     """Yield every change later than `after`, then each new one, and a sign of life in between, until the bell is closed.
 
-    `read` gives the part of the feed that follows a number. The next page is read when the last one is sent.
+    `read` gives the part of the feed that follows a number, or None where the caller may hear no more. The next page is
+    read when the last one is sent.
     """
     loop = asyncio.get_running_loop()
     news = asyncio.Event()
@@ -97,6 +98,8 @@ async def events(read: Callable[[int], Page], bell: Bell, after: int) -> AsyncGe
         while not bell.is_closed:
             news.clear()
             page = await run_in_threadpool(read, after)
+            if page is None:
+                return
             after = page.next_after
             if page.items:
                 # Beside an event: there are clients that take a block without one for an event.
