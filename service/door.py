@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 import anyio.to_thread
@@ -30,14 +30,6 @@ ANYONE = "anyone"
 """Callers while no key was ever created: from this machine, and from where `open_beyond_loopback` lets them in."""
 
 _BEARER = re.compile(rb"bearer +([^ ]+)", re.IGNORECASE)
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks: the ID of a key, or `folder`, `loopback` or `anyone`; `headers` tell how often that one still may."""
-
-    name: str
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +61,10 @@ class Door:
         self._metrics = metrics
         self._reading = asyncio.Lock()
 
-    async def admit(self, asked: Asked, needed: Scope) -> Caller:
-        """Say who asks for what needs a scope.
+    async def admit(self, asked: Asked, needed: Scope) -> Mapping[str, str]:
+        """Note who asks as `caller` of the request's state; return the headers that tell how often that one still may.
+
+        A caller is the ID of a key, or `folder`, `loopback` or `anyone`.
 
         Raises:
             Refused: without a key that is known (`unauthenticated`), with one that does not open this (`forbidden`), or
@@ -85,20 +79,22 @@ class Door:
         shown = _authorizations(asked["headers"])
         secret = _secret_of(shown)
         key = None if secret is None else self._ring.find(secret, self._now_us())
-        address = address_of(asked)
         if key is None:
-            if self._ring.is_needed:
-                self._take(self._limits.failures, place_of(address))
-                raise Refused(
-                    "unauthenticated", headers={"WWW-Authenticate": _challenge(is_wrong=bool(shown))}
-                )
-            told = self._take(self._limits.addresses, place_of(address))
-            return Caller(LOOPBACK if is_loopback(address) else ANYONE, told)
+            return self._without_key(asked, is_wrong=bool(shown))
+        asked["state"]["caller"] = key.id
         told = {} if key.id == FOLDER else self._take(self._limits.keys, key.id)
         if not includes(key.scope, needed):
             challenge = f'Bearer error="insufficient_scope", scope="{needed}"'
             raise Refused("forbidden", headers={**told, "WWW-Authenticate": challenge})
-        return Caller(key.id, told)
+        return told
+
+    def _without_key(self, asked: Asked, *, is_wrong: bool) -> Mapping[str, str]:
+        address = address_of(asked)
+        if self._ring.is_needed:
+            self._take(self._limits.failures, place_of(address))
+            raise Refused("unauthenticated", headers={"WWW-Authenticate": _challenge(is_wrong=is_wrong)})
+        asked["state"]["caller"] = LOOPBACK if is_loopback(address) else ANYONE
+        return self._take(self._limits.addresses, place_of(address))
 
     def _take(self, buckets: Buckets | None, name: str) -> dict[str, str]:
         """Take a token where there is a limit; return what to tell of it."""

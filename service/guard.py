@@ -25,15 +25,14 @@ if TYPE_CHECKING:
 
     from service import keys
     from service.api.entrances import Entrance
-    from service.door import Caller
     from service.errors import FieldError
     from service.telemetry import Metrics
 
     class Door(Protocol):
         """Says who asks, or refuses."""
 
-        async def admit(self, asked: Scope, needed: keys.Scope) -> Caller:
-            """Let a caller in."""
+        async def admit(self, asked: Scope, needed: keys.Scope) -> Mapping[str, str]:
+            """Note who asks as `caller` of the request's state, and return headers for the answer."""
 
 
 HELD_AT_ONCE = 4
@@ -103,7 +102,7 @@ class Guard:
         try:
             async with AsyncExitStack() as held:
                 if entrance.scope is not None:
-                    exchange.admitted(await self._door.admit(scope, entrance.scope))
+                    exchange.tell(await self._door.admit(scope, entrance.scope))
                 if rule is not None:
                     receive = await self._admit(rule, exchange, receive, held)
                 elif _has_body(exchange.headers):
@@ -153,6 +152,7 @@ class Guard:
             method=exchange.method[:_MAX_PATH],
             route=route,
             path=exchange.path[:_MAX_PATH],
+            caller=exchange.caller,
             status=exchange.status,
             problem=code,
             seconds=round(seconds, 6),
@@ -191,6 +191,12 @@ class Exchange:
         return str(self._scope["method"])
 
     @property
+    def caller(self) -> str | None:
+        """Who asks, as far as the door could tell."""
+        found: str | None = self._scope["state"]["caller"]
+        return found
+
+    @property
     def problem(self) -> str | None:
         """The code of the problem that was answered, if it was one."""
         found: str | None = self._scope["state"]["problem"]
@@ -211,10 +217,9 @@ class Exchange:
         # A server would read on for as long as the client sends.
         return [*found, (b"connection", b"close")] if self.closes else found
 
-    def admitted(self, caller: Caller) -> None:
-        """Note who asks, and tell that one what the door has to tell."""
-        self.notes["caller"] = self._scope["state"]["caller"] = caller.name
-        self._told = [(name.lower().encode(), value.encode()) for name, value in caller.headers.items()]
+    def tell(self, headers: Mapping[str, str]) -> None:
+        """Add headers to whatever will be answered."""
+        self._told = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def refuse(self, error: BenangError, rule: BodyRule | None = None) -> None:
         """Answer with a problem of the guard; what is left of the body is not read."""

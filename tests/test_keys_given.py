@@ -148,6 +148,12 @@ def test_keys_alone_on_a_folder(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("command", ["create", "list", "revoke"])
+def test_every_command_of_keys_has_help(command: str) -> None:
+    shown = run("keys", command, "--help")
+    assert (shown.exit_code, "Usage:" in shown.stdout) == (0, True)
+
+
 def test_what_cannot_be_done_is_said(tmp_path: Path) -> None:
     assert "There is no store" in said(run("keys", "list", "--data", tmp_path))
     assert "There is no store" in said(run("keys", "revoke", "key_x", "--data", tmp_path))
