@@ -66,6 +66,7 @@ _ROUTERS = (
     keys.router,
     audit.router,
     operation.router,
+    operation.pages,
 )
 
 
@@ -105,9 +106,10 @@ def create_app(
     app.state.clock = clock
     app.state.streams = 0
     app.state.apart = anyio.CapacityLimiter(_APART)
-    for router in _ROUTERS:
+    routers = [router for router in _ROUTERS if settings.docs or router is not operation.pages]
+    for router in routers:
         app.include_router(router)
-    routes = [route for router in _ROUTERS for route in router.routes]
+    routes = [route for router in routers for route in router.routes]
     install(app, routes)
     app.state.keys = KeyRing(lambda: read_keys(open_desk(app).reader), metrics=metrics, own=own_secret)
     return Guard(

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
         description="Whether the service may listen where other machines reach it while there is no key.",
     )
 
+    docs: bool = Field(
+        default=True, description="Whether the pages (`/`, `/docs`) and `/openapi.json` are answered."
+    )
+
     cut: float = Field(
         default=0.45, gt=0, lt=1, description="Probability of 'same event' above which an article joins."
     )

@@ -154,6 +154,19 @@ def test_openapi_tells_the_scope_of_each_operation(client: TestClient) -> None:
     assert "401" not in document["paths"]["/livez"]["get"]["responses"]
 
 
+def test_pages_can_be_taken_away(tmp_path: Path) -> None:
+    """Nobody learns from them what there is; all else answers as before."""
+    desk = FakeDesk(Settings(data=tmp_path, docs=False))
+    with capture_logs(), TestClient(create_app(desk.settings, desk)) as bare:
+        for path in ("/", "/docs", "/docs.css", "/openapi.json"):
+            assert_problem(bare.get(path), "not_found")
+        assert bare.get("/livez").status_code == 200
+        give_key(desk, "read")
+        bare.app._app.state.keys.forget()  # type: ignore[attr-defined]
+        assert_problem(bare.get("/docs"), "unauthenticated")
+    desk.close()
+
+
 # --- keys -------------------------------------------------------------------------------------------------------------
 
 

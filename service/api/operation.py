@@ -13,6 +13,8 @@ from service.errors import NotReady
 from service.store import read
 
 router = APIRouter(tags=["operation"])
+pages = APIRouter(include_in_schema=False)
+"""What explains the service to people and machines; `docs` switches it off."""
 
 
 @router.get("/livez", response_model=Live)
@@ -47,25 +49,25 @@ def stats(desk: OpenDesk) -> dict[str, Any]:
         return read.get_stats(connection)
 
 
-@router.get("/openapi.json", include_in_schema=False)
+@pages.get("/openapi.json")
 def openapi(request: Request) -> JSONResponse:
     """Answer the OpenAPI document."""
     return JSONResponse(request.app.openapi())
 
 
-@router.get("/", include_in_schema=False)
+@pages.get("/")
 def front(request: Request) -> HTMLResponse:
     """Show the routes and a first command."""
     return HTMLResponse(front_page(request.app.openapi()))
 
 
-@router.get("/docs", include_in_schema=False)
+@pages.get("/docs")
 def docs(request: Request) -> HTMLResponse:
     """Show the OpenAPI document as a page that loads nothing from elsewhere."""
     return HTMLResponse(docs_page(request.app.openapi()))
 
 
-@router.get("/docs.css", include_in_schema=False)
+@pages.get("/docs.css")
 def style() -> Response:
     """Answer the one style sheet of these pages."""
     return Response(STYLE, media_type="text/css")
