@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -152,6 +153,19 @@ def test_openapi_tells_the_scope_of_each_operation(client: TestClient) -> None:
     assert "`unauthenticated`" in answers["401"]["description"]
     assert {"`forbidden`", "`webhooks_off`"} <= set(answers["403"]["description"].split(" · "))
     assert "401" not in document["paths"]["/livez"]["get"]["responses"]
+
+
+def test_docs_show_the_scope_of_each_operation(client: TestClient) -> None:
+    """In the part of each route, between its heading and the next."""
+    parts = client.get("/docs").text.split("<h3>")[1:]
+    shown = {}
+    for part in parts:
+        heading = re.match(r"<span class='method'>(\w+)</span> <code>([^<]+)</code>", part)
+        if heading is not None:
+            scope = re.search(r"Scope: <code>(\w+)</code>", part.partition("<h3")[0])
+            shown[f"{heading[1]} {heading[2]}"] = None if scope is None else scope[1]
+    assert len(shown) > 30
+    assert shown == {name: NEEDS[name] for name in shown}
 
 
 def test_pages_can_be_taken_away(tmp_path: Path) -> None:
@@ -382,6 +396,14 @@ def test_a_store_that_never_answered_lets_nobody_in(client: TestClient, desk: Fa
 )
 def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_a_proxy_on_this_machine_is_believed(desk: FakeDesk) -> None:
+    """The address is that of its caller; what the caller itself claims stands to the left of it and does not count."""
+    with served(desk) as url, capture_logs() as logs, httpx.Client(base_url=url, trust_env=False) as http:
+        for told in (None, "192.0.2.7", "127.0.0.1, 192.0.2.7"):
+            http.get("/v1/stats", headers={} if told is None else {"X-Forwarded-For": told})
+    assert [line["caller"] for line in logs] == ["loopback", "anyone", "anyone"]
 
 
 @pytest.mark.parametrize(("address", "caller"), [("127.0.0.1", "loopback"), ("192.0.2.7", "anyone")])

@@ -20,6 +20,7 @@ from service.api.entrances import Entrance
 from service.door import Door, Limits
 from service.guard import SECURITY_HEADERS, BodyRule, Guard
 from service.keyring import KeyRing, Known
+from service.keys import Key, digest_of
 from service.telemetry import Metrics, set_up_logging
 
 LIMIT = 100_000
@@ -284,6 +285,21 @@ def test_headers_stand_on_every_answer() -> None:
         for name, value in SECURITY_HEADERS.items():
             assert value == answer.headers[name.lower()]
         assert answer.headers["x-request-id"]
+
+
+def test_who_is_turned_away_is_not_read() -> None:
+    """Not a byte of the body, nor the application; the answer is a problem like any other and ends the connection."""
+    key = Key("key_a", "", "read", digest_of(b"benang_a"), 0)
+    ring = KeyRing(lambda: Known(has_keys=True, keys=(key,)), metrics=Metrics())
+    door = Door(ring, Limits(None, None, None), now_us=lambda: 0, metrics=Metrics())
+    wall = Guard(broken, entrance_of=entrance_of, door=door, body_timeout_s=1, metrics=Metrics())
+    for shown, status, code in ((None, 401, "unauthenticated"), ("Bearer benang_a", 403, "forbidden")):
+        headers = JSON | {"content-length": "9"} | ({} if shown is None else {"authorization": shown})
+        answer = asked(wall, "/one", [b"x" * 9], headers)
+        assert (answer.status, answer.code, answer.read_bytes) == (status, code, 0)
+        assert answer.headers["connection"] == "close"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert set(map(str.lower, SECURITY_HEADERS)) <= set(answer.headers)
 
 
 def test_application_cannot_weaken_the_headers() -> None:

@@ -76,8 +76,14 @@ def _operation(path: str, method: str, operation: dict[str, Any]) -> str:
     ]
     return (
         f"<h3><span class='method'>{escape(method)}</span> <code>{escape(path)}</code></h3>"
-        f"<p>{escape(operation.get('description', ''))}</p>{_table([*parameters, *body, *answers])}"
+        f"<p>{escape(operation.get('description', ''))}</p>{_scopes(operation)}{_table([*parameters, *body, *answers])}"
     )
+
+
+def _scopes(operation: dict[str, Any]) -> str:
+    """Say which scope a key needs here."""
+    needed = [scope for scheme in operation["security"] for scopes in scheme.values() for scope in scopes]
+    return f"<p>Scope: <code>{escape(', '.join(needed))}</code></p>" if needed else ""
 
 
 def _model(name: str, schema: dict[str, Any]) -> str:
