@@ -26,8 +26,9 @@ Kind = Literal[
     "story.split",
     "story.merged",
     "story.deleted",
+    "store.restored",
 ]
-"""What can become of an article or a group, as the change feed calls it."""
+"""What can become of an article, a group or the whole store, as the change feed calls it."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Action = Literal[

@@ -20,6 +20,7 @@ from service.nightly import STAGES, EmptyWindowError, Night, propose
 from service.parallel import Local, cores, die_with_parent
 from service.stage import HandsError, Horizons
 from service.store import snapshot, write
+from service.store.changes import is_lost
 from service.store.engine import reader_engine
 from service.stored_vectors import StoreVectors
 
@@ -190,7 +191,12 @@ def _hands(settings: Settings, night: Night, work: Work, models: Models, engine:
 
 def _check_archive(engine: Engine, facts: dict[str, Any]) -> None:
     with engine.connect() as connection:
+        lost = is_lost(connection, facts["last_change"])
         revised = snapshot.count_revised(connection, facts["last_change"])
+    if lost:
+        raise HandsError(
+            "The store was restored from a backup that is older than the archive. Export it anew; nothing was changed."
+        )
     if revised:
         raise HandsError(
             f"{revised:,} articles were edited since the archive was written. Export it anew; nothing was changed."

@@ -28,7 +28,7 @@ from service.model import KINDS
 from service.nightly import EmptyWindowError
 from service.settings import Settings
 from service.store import edits
-from service.store.changes import Change, read_page, tell
+from service.store.changes import RESTORED, Change, read_page, tell, tell_restored
 from service.store.tables import articles, clusters, stories
 
 if TYPE_CHECKING:
@@ -285,7 +285,9 @@ def test_pages_of_any_size_give_every_change_once(
         if after == answer["last"]:
             break
 
-    wanted = [(seq, one) for seq, one in enumerate(expected, 1) if not kinds or one.kind in kinds]
+    wanted = [
+        (seq, one) for seq, one in enumerate(expected, 1) if not kinds or one.kind in {*kinds, RESTORED}
+    ]
     assert found == [
         {"seq": seq, "at": "2026-02-02T02:40:00+00:00", "kind": one.kind, "cluster_id": one.cluster_id}
         | ({"other_id": one.other_id} if one.other_id else {})
@@ -333,3 +335,53 @@ def test_an_unknown_kind_is_answered_with_the_known_ones(client: TestClient) -> 
 
     assert all(kind in problem["errors"][0]["message"] for kind in KINDS)
     assert "rahasia" not in problem["errors"][0]["message"]
+
+
+# --- a store that goes on from a backup -------------------------------------------------------------------------------
+
+BACK_US = 1_800_000_000_000_000
+
+
+def restored(desk: FakeDesk, now_us: int) -> int:
+    with desk.writer.begin() as connection:
+        return tell_restored(connection, now_us)
+
+
+def test_a_consumer_sees_whether_its_numbers_are_still_true(client: TestClient, desk: FakeDesk) -> None:
+    """P9: who has only what the backup holds goes on; who has more is refused on every road; who begins begins."""
+    told(desk, random_changes(1, 100))
+    marked = restored(desk, BACK_US)
+    told(desk, random_changes(2, 20))
+
+    assert marked == BACK_US
+    for after, first in ((0, 1), (40, 41), (99, 100), (100, marked), (marked, marked + 1)):
+        answer = client.get("/v1/changes", params={"after": after, "limit": 1})
+        assert [one["seq"] for one in answer.json()["items"]] == [first]
+    for after in (101, 180, marked - 1):
+        for path, pointer in (("/v1/changes", "/query/after"), ("/v1/changes/stream", "/query/after")):
+            problem = assert_problem(client.get(path, params={"after": after}), "invalid")
+            assert [(one["pointer"], one["code"]) for one in problem["errors"]] == [(pointer, "after_ahead")]
+        resumed = client.get("/v1/changes/stream", headers={"Last-Event-ID": str(after)})
+        assert assert_problem(resumed, "invalid")["errors"][0]["pointer"] == "/header/Last-Event-ID"
+
+
+def test_whoever_asks_for_some_kinds_hears_that_the_store_was_restored(
+    client: TestClient, desk: FakeDesk
+) -> None:
+    told(desk, [Change("story.created", story_id="sto_x")] * 3)
+    marked = restored(desk, BACK_US)
+
+    answer = client.get("/v1/changes?kind=story.deleted").json()
+
+    assert answer["items"] == [{"seq": marked, "at": "2027-01-15T08:00:00+00:00", "kind": RESTORED}]
+
+
+def test_no_two_lives_of_a_store_give_out_one_number(client: TestClient, desk: FakeDesk) -> None:
+    """P9: also where the clock has not moved, or has gone back, since the last restore."""
+    first = restored(desk, BACK_US)
+    told(desk, random_changes(1, 5))
+    again, earlier = restored(desk, BACK_US), restored(desk, BACK_US - 1)
+
+    assert (again, earlier) == (first + 7, first + 9)
+    for lost in (first + 6, first + 8):
+        assert_problem(client.get(f"/v1/changes?after={lost}"), "invalid")

@@ -29,7 +29,7 @@ from service import courier
 from service.app import create_app
 from service.model import KINDS
 from service.settings import Settings
-from service.store.changes import Change, last_change, tell
+from service.store.changes import Change, last_change, tell, tell_restored
 from service.store.webhooks import MAX_WEBHOOKS, add_webhook, list_webhooks, remove_webhook
 from service.webhooks import (
     Webhook,
@@ -579,6 +579,11 @@ def test_a_webhook_is_made_listed_and_deleted(client: TestClient, newsroom: Fake
         "last_error": None,
     }
     assert (two["after_seq"], two["lag"], two["kinds"]) == (2, 4, [])
+    with newsroom.writer.begin() as connection:
+        marked = tell_restored(connection, 1_800_000_000_000_000)
+    assert [item["lag"] for item in client.get("/v1/webhooks").json()["items"]] == [2, 5]
+    lost = client.post("/v1/webhooks", json={"url": "https://hooks.example/y", "after": marked - 1})
+    assert assert_problem(lost, "invalid")["errors"][0]["code"] == "after_ahead"
     assert client.delete(f"/v1/webhooks/{one['id']}").status_code == 204
     assert_problem(client.delete(f"/v1/webhooks/{one['id']}"), "not_found")
     assert [item["id"] for item in client.get("/v1/webhooks").json()["items"]] == [two["id"]]

@@ -31,7 +31,8 @@ def list_changes(wanted: Annotated[ChangeSearch, Query()], desk: OpenDesk) -> di
     """List the changes later than `after`, in the order in which they became true."""
     with reading(desk.reader) as connection:
         page = changes.read_page(connection, wanted.after, wanted.limit, wanted.kind)
-    if wanted.after > page.last:
+        lost = changes.is_lost(connection, wanted.after)
+    if lost or wanted.after > page.last:
         raise ahead("/query/after")
     return {"items": page.items, "next_after": page.next_after, "last": page.last}
 
@@ -63,7 +64,7 @@ async def stream_changes(
     """
     after = wanted.after if last_event_id is None else last_event_id
     pages = _Reader(desk, wanted.kind, partial(_still_admitted, request))
-    if after > await run_in_threadpool(pages.last):
+    if await run_in_threadpool(pages.cannot_begin_at, after):
         raise ahead("/query/after" if last_event_id is None else "/header/Last-Event-ID")
     return EventStream(events(pages.read, desk.bell, after))
 
@@ -76,9 +77,9 @@ class _Reader:
         self._kinds = kinds
         self._may_hear = may_hear
 
-    def last(self) -> int:
+    def cannot_begin_at(self, after: int) -> bool:
         with reading(self._engine) as connection:
-            return changes.last_change(connection)
+            return after > changes.last_change(connection) or changes.is_lost(connection, after)
 
     def read(self, after: int) -> changes.Page | None:
         if not self._may_hear():

@@ -18,7 +18,7 @@ from service.api.strict import StrictRoute
 from service.errors import FieldError, NotFound, Refused
 from service.feed_schemas import NewWebhook, WebhookIn, WebhookList
 from service.model import ID_PREFIXES
-from service.store.changes import last_change
+from service.store.changes import is_lost, last_change
 from service.store.read import reading, rfc3339
 from service.store.trail import By, record
 from service.store.webhooks import MAX_WEBHOOKS, add_webhook, count_webhooks, remove_webhook, webhook_rows
@@ -71,7 +71,7 @@ async def remove(webhook_id: str, request: Request, desk: OpenDesk) -> None:
 def _add(connection: Connection, wanted: WebhookIn, by: By) -> Webhook:
     """Store a webhook, or refuse before anything is written."""
     last = last_change(connection)
-    if wanted.after is not None and wanted.after > last:
+    if wanted.after is not None and (wanted.after > last or is_lost(connection, wanted.after)):
         raise ahead("/after")
     if count_webhooks(connection) >= MAX_WEBHOOKS:
         raise Refused("too_many_webhooks")

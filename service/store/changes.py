@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, insert, select
 
 from service.store.bulk import insert_rows
 from service.store.read import rfc3339
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from service.model import Kind
 
+RESTORED: Kind = "store.restored"
 FIELDS = ("article_id", "cluster_id", "story_id", "other_id", "cause")
 
 
@@ -63,13 +64,34 @@ def tell(connection: Connection, found: Iterable[Change], at_us: int, cause: str
     insert_rows(connection, changes, rows)
 
 
+def tell_restored(connection: Connection, now_us: int) -> int:
+    """Tell that the store goes on from an earlier state of itself, and return the number of this change.
+
+    The store that was replaced may have given out numbers that this one does not know. So numbers go on at the time, in
+    microseconds: no life of a store gives out more than one a microsecond, and none ever gives out another's.
+    """
+    seq = max(now_us, last_change(connection) + 2)
+    connection.execute(insert(changes).values(seq=seq, at_us=now_us, kind=RESTORED))
+    return seq
+
+
+def is_lost(connection: Connection, after: int) -> bool:
+    """Say whether number `after` was given out by a store that was replaced since: this one does not know that change."""
+    query = select(changes.c.seq, changes.c.kind).where(changes.c.seq >= after).order_by(changes.c.seq)
+    following = connection.execute(query.limit(1)).first()
+    return following is not None and following.kind == RESTORED and 0 < after < following.seq
+
+
 def list_changes(
     connection: Connection, after: int, limit: int, kinds: Sequence[str] = ()
 ) -> list[RowMapping]:
-    """Return at most `limit` changes later than number `after`, in order, of `kinds` (none given: of all)."""
+    """Return at most `limit` changes later than number `after`, in order, of `kinds` (none given: of all).
+
+    That the store was restored concerns everybody.
+    """
     query = select(changes).where(changes.c.seq > after).order_by(changes.c.seq).limit(limit)
     if kinds:
-        query = query.where(changes.c.kind.in_(kinds))
+        query = query.where(changes.c.kind.in_([*kinds, RESTORED]))
     return list(connection.execute(query).mappings())
 
 
@@ -90,6 +112,12 @@ def read_page(connection: Connection, after: int, limit: int, kinds: Sequence[st
 def last_change(connection: Connection) -> int:
     """Return the number of the latest change, 0 where there is none."""
     return connection.execute(select(func.max(changes.c.seq))).scalar() or 0
+
+
+def count_later(connection: Connection, after: int) -> int:
+    """Return how many changes came after number `after`."""
+    query = select(func.count()).select_from(changes).where(changes.c.seq > after)
+    return connection.execute(query).scalar_one()
 
 
 def change_row(row: RowMapping) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, select, update
 
-from service.store.changes import last_change
+from service.store.changes import count_later
 from service.store.read import rfc3339
 from service.store.tables import webhooks
 from service.webhooks import Webhook
@@ -57,7 +57,6 @@ def postpone(connection: Connection, webhook_id: str, failures: int, next_try_us
 
 def webhook_rows(connection: Connection) -> list[dict[str, Any]]:
     """Return all of them as the API shows them: without their secrets, with what they have not confirmed."""
-    last = last_change(connection)
     return [
         {
             "id": one.id,
@@ -65,7 +64,7 @@ def webhook_rows(connection: Connection) -> list[dict[str, Any]]:
             "kinds": one.kinds,
             "created_at": rfc3339(one.created_us),
             "after_seq": one.after_seq,
-            "lag": last - one.after_seq,
+            "lag": count_later(connection, one.after_seq),
             "failures": one.failures,
             "next_try_at": rfc3339(one.next_try_us) if one.failures else None,
             "last_error": one.last_error,
