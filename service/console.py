@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from rich.console import Console
 from rich.progress import (
     BarColumn,
+    DownloadColumn,
     MofNCompleteColumn,
     Progress,
     SpinnerColumn,
@@ -74,6 +75,15 @@ def bar(message: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[
     with Progress(*columns, console=_err, disable=quiet) as progress:
         task = progress.add_task(message, total=total)
         yield lambda count: progress.advance(task, count)
+
+
+@contextmanager
+def bytes_bar(message: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar of bytes; yields the function that hears of those done and those in all."""
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=_err, disable=quiet) as progress:
+        task = progress.add_task(message, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("scores", ("service.metrics", "service.gold")),
     ("what decisions look at", ("service.window", "service.candidates")),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.similar", "service.check", "service.courier", "service.keyring", "service.issuing")),
+    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.similar", "service.check", "service.backup", "service.courier", "service.keyring", "service.issuing")),
     ("the desk", ("service.desk",)),
     ("HTTP", ("service.inflate", "service.api", "service.door", "service.guard")),
     ("wiring", ("service.app", "service.schedule", "service.server")),

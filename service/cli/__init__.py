@@ -5,13 +5,14 @@
 from service.cli import running
 from service.cli import reading
 from service.cli import nights
+from service.cli import keeping
 from service.cli import editors
 from service.cli import learning
 from service.cli import keys
 from service.cli.options import app
 # isort: on
 
-__all__ = ["app", "editors", "keys", "learning", "main", "nights", "reading", "running"]
+__all__ = ["app", "editors", "keeping", "keys", "learning", "main", "nights", "reading", "running"]
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 from contextlib import contextmanager
 from pathlib import Path
@@ -104,22 +105,21 @@ def _prepare(engine: Engine, *, begin: str, pragmas: dict[str, str | int]) -> No
         connection.exec_driver_sql(begin)
 
 
-def migrate(engine: Engine) -> None:
-    """Bring the schema to this version, in one transaction.
+def migrate(engine: Engine, schema: str = "head") -> None:
+    """Bring the schema to this version, or up to `schema`, in one transaction.
 
     Raises:
         StoreError: the file is not a database of ours, or is damaged.
     """
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config = _config()
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, schema)
     except (DatabaseError, CommandError) as error:
         raise StoreError(
-            f"{engine.url.database} is damaged, or was not written by this version of benang. Restore it from a backup, "
-            "or name another folder with --data."
+            f"{engine.url.database} is damaged, or was not written by this version of benang. Restore a backup "
+            "(`benang restore`), or name another folder with --data."
         ) from error
 
 
@@ -133,9 +133,18 @@ def checkpoint(engine: Engine) -> None:
 
 def schema_is_current(engine: Engine) -> bool:
     """Say whether the store has the schema this version writes."""
+    with engine.connect() as connection:
+        return MigrationContext.configure(connection).get_current_revision() == known_schemas()[-1]
+
+
+@functools.cache
+def known_schemas() -> tuple[str, ...]:
+    """Return the schemas that this version can bring up to date, the oldest first, its own last."""
+    history = ScriptDirectory.from_config(_config()).walk_revisions()
+    return tuple(reversed([one.revision for one in history]))
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
-    with engine.connect() as connection:
-        return MigrationContext.configure(connection).get_current_revision() == (
-            ScriptDirectory.from_config(config).get_current_head()
-        )
+    return config
