@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import shutil
 import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.check import check_store
+from service.placing import part_in, put_in_place, sync_folder
 from service.store import copying
 from service.store.changes import tell_restored
 from service.store.copying import CopyError
@@ -21,13 +19,13 @@ from service.store.engine import FILE, migrate, own_folder, writer_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from service.check import Finding
     from service.store.copying import Held, Progress
 
 NAME = "benang-{:%Y%m%dT%H%M%S%fZ}.db"
 OURS = "benang-????????T????????????Z.db"
-_PART = ".benang-part-"
 _WORK = ".benang-restore-"
 
 
@@ -69,10 +67,10 @@ def back_up(data: Path, to: Path, *, keep: int | None, progress: Progress) -> Ba
         raise CopyError(f"{to} is one file: backups are counted in a folder. Name a folder that exists.")
     file = to / NAME.format(datetime.now(tz=UTC)) if is_folder else to
     _refuse_bad_places(data, file)
-    with _speaking_of(file), _part_in(file.parent) as part:
+    with _speaking_of(file), part_in(file.parent) as part:
         copying.copy_store(data, part, progress)
         held = copying.examine(part)
-        copying.put_in_place(part, file)
+        put_in_place(part, file)
         removed = _keep_newest(to, keep) if keep is not None else ()
     return Backup(file, file.stat().st_size, held, removed)
 
@@ -88,36 +86,11 @@ def _refuse_bad_places(data: Path, file: Path) -> None:
         raise CopyError(f"{file} is something else and is not written over. Name another file.")
 
 
-@contextlib.contextmanager
-def _part_in(folder: Path) -> Iterator[Path]:
-    """Lend the name of a file to be made in `folder`, and remove those that killed processes left."""
-    handle, name = tempfile.mkstemp(prefix=_PART, dir=folder)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        for left in folder.glob(f"{_PART}*"):
-            if left != Path(name):
-                _remove_unowned(left)
-        yield Path(name)
-    finally:
-        Path(name).unlink(missing_ok=True)
-        os.close(handle)
-
-
-def _remove_unowned(left: Path) -> None:
-    with contextlib.suppress(OSError):  # another backup under way owns it
-        handle = os.open(left, os.O_RDONLY)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            left.unlink()
-        finally:
-            os.close(handle)
-
-
 def _keep_newest(folder: Path, keep: int) -> tuple[Path, ...]:
     old = sorted(folder.glob(OURS))[:-keep]
     for file in old:
         file.unlink()
-    copying.sync_folder(folder)
+    sync_folder(folder)
     return tuple(old)
 
 
@@ -160,7 +133,7 @@ def new_store(data: Path) -> Iterator[Path]:
     """Lend a folder on the disk of `data`, which the caller owns, to make a store in; what killed processes left goes."""
     for left in data.glob(f"{_WORK}*"):
         shutil.rmtree(left)
-    made = Path(tempfile.mkdtemp(prefix=_WORK, dir=data))
+    made = data / tempfile.mkdtemp(prefix=_WORK, dir=data)
     try:
         yield made
     finally:
@@ -179,7 +152,7 @@ def settle(made: Path, data: Path) -> tuple[tuple[Finding, ...], Path | None]:
         engine.dispose()  # the last connection folds the log into the file
     aside = data / f"{FILE}.replaced-{datetime.now(tz=UTC):%Y%m%dT%H%M%S%fZ}"
     copying.set_aside(data, aside.name)
-    copying.put_in_place(made / FILE, data / FILE)
+    put_in_place(made / FILE, data / FILE)
     return findings, aside if aside.exists() else None
 
 

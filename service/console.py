@@ -12,6 +12,7 @@ from rich.progress import (
     DownloadColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
     TaskProgressColumn,
     TextColumn,
@@ -80,7 +81,20 @@ def bar(message: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[
 @contextmanager
 def bytes_bar(message: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
     """Show a progress bar of bytes; yields the function that hears of those done and those in all."""
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with _share_bar(message, DownloadColumn(), quiet=quiet) as heard:
+        yield heard
+
+
+@contextmanager
+def rows_bar(message: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar of rows; yields the function that hears of those done and those in all."""
+    with _share_bar(message, MofNCompleteColumn(), quiet=quiet) as heard:
+        yield heard
+
+
+@contextmanager
+def _share_bar(message: str, amount: ProgressColumn, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
     with Progress(*columns, console=_err, disable=quiet) as progress:
         task = progress.add_task(message, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

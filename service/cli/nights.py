@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +16,6 @@ from service.cli.options import (
     fail,
     one_thread_a_library,
     print_json,
-    reading_store,
     require_store,
     settings_of,
     store_errors,
@@ -87,38 +85,3 @@ def recluster(
         print_json(night)
     else:
         console.show_night(night)
-
-
-class ExportFormat(StrEnum):
-    """What an archive is written as."""
-
-    PARQUET = "parquet"
-
-
-@app.command()
-def export(
-    out: Annotated[Path, typer.Argument(help="New folder for the archive.")],
-    data: Data = None,
-    format_: Annotated[ExportFormat, typer.Option("--format", help="What to write.")] = ExportFormat.PARQUET,
-    as_json: Json = False,
-) -> None:
-    """Write every article with its groups and vectors as an archive, a folder a day.
-
-    Reads one view of the store, beside a running service or alone.
-    """
-    try:
-        from service.archive import ArchiveError, write_archive  # noqa: PLC0415
-    except ImportError as error:
-        fail(f"{error}: Parquet needs `pip install benang[cluster]`.")
-    from service.store.export import count_articles  # noqa: PLC0415
-
-    with reading_store(settings_of(data=data)) as connection:
-        try:
-            with console.bar("Writing", count_articles(connection), quiet=as_json) as advance:
-                count = write_archive(connection, out, progress=advance)
-        except (ArchiveError, OSError) as error:
-            fail(str(error))
-    if as_json:
-        print_json({"articles": count, "folder": str(out), "format": format_.value})
-    else:
-        console.say(f"{count:,} articles are in {out}.")

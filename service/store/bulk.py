@@ -27,7 +27,7 @@ def chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
 
 
 def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert `rows`, which all name the same columns, two or more, and hold what the driver takes as it is."""
+    """Insert `rows`, which all name the same columns and hold what the driver takes as it is."""
     if not rows:
         return
     statement, order = _compiled(connection.dialect, table, tuple(sorted(rows[0])))
@@ -40,7 +40,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[Mapping[str
 
 @functools.lru_cache(maxsize=64)
 def _compiled(dialect: Dialect, table: Table, names: tuple[str, ...]) -> tuple[str, tuple[str, ...] | None]:
-    """Return the statement and the order of its values, None where the driver takes them by name."""
+    """Return the statement and the order of its values, None where the driver takes them by name, or there is one."""
     compiled = insert(table).compile(dialect=dialect, column_keys=list(names))
     order = compiled.positiontup
-    return str(compiled), None if order is None else tuple(order)
+    return str(compiled), None if order is None or len(order) == 1 else tuple(order)

@@ -1,4 +1,4 @@
-"""A database file copied whole beside its writer, looked at before it is trusted, and put in its place at once."""
+"""A database file copied whole beside its writer, looked at before it is trusted, and set aside before it is replaced."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from service.placing import sync_folder
 from service.store.engine import FILE, StoreError, known_schemas
 
 if TYPE_CHECKING:
@@ -87,17 +88,21 @@ def examine(file: Path) -> Held:
         return Held(schema, *counts)
 
 
+def is_blank(file: Path) -> bool:
+    """Say whether a store that nobody writes to holds nothing, and never did.
+
+    Raises:
+        CopyError: it cannot be read.
+    """
+    with _speaking_of(file), closing(_still(file)) as connection:
+        query = "SELECT EXISTS (SELECT 1 FROM articles) OR EXISTS (SELECT 1 FROM tombstones)"
+        return not connection.execute(query).fetchone()[0]
+
+
 def is_database(file: Path) -> bool:
     """Say whether a file begins as SQLite's do."""
     with file.open("rb") as begin:
         return begin.read(len(MAGIC)) == MAGIC
-
-
-def put_in_place(made: Path, place: Path) -> None:
-    """Let the file `made` stand under the name `place`, of the same folder or disk, at once and durably."""
-    _sync(made)
-    made.replace(place)
-    sync_folder(place.parent)
 
 
 def set_aside(folder: Path, aside: str) -> None:
@@ -120,23 +125,6 @@ def set_aside(folder: Path, aside: str) -> None:
         log.rename(folder / f"{aside}-wal")
     index.unlink(missing_ok=True)
     sync_folder(folder)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make names in a folder durable."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync(file: Path) -> None:
-    handle = os.open(file, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _still(file: Path) -> sqlite3.Connection:
