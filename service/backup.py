@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from service.check import check_store
 from service.placing import part_in, put_in_place, sync_folder
 from service.store import copying
+from service.store.acknowledged import read_acknowledged
 from service.store.changes import tell_restored
 from service.store.copying import CopyError
 from service.store.engine import FILE, migrate, own_folder, writer_engine
@@ -147,7 +148,8 @@ def settle(made: Path, data: Path) -> tuple[tuple[Finding, ...], Path | None]:
         migrate(engine)
         with engine.begin() as connection:
             findings = tuple(check_store(connection))
-            tell_restored(connection, time.time_ns() // 1000)
+            # Above all that this folder has answered, whatever the clock says.
+            tell_restored(connection, max(time.time_ns() // 1000, read_acknowledged(data) + 2))
     finally:
         engine.dispose()  # the last connection folds the log into the file
     aside = data / f"{FILE}.replaced-{datetime.now(tz=UTC):%Y%m%dT%H%M%S%fZ}"

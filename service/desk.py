@@ -30,12 +30,18 @@ from service.learned import check_model, load_models
 from service.rebuild import rebuild
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import nights, remove, write
+from service.store.acknowledged import Acknowledged, require_acknowledged
 from service.store.apply import apply_plan
+from service.store.changes import last_change
 from service.store.engine import (
+    StoreError,
     checkpoint,
     migrate,
     own_folder,
     reader_engine,
+    require_complete,
+    require_tables,
+    require_whole,
     schema_is_current,
     writer_engine,
 )
@@ -107,6 +113,8 @@ class Desk:
         )
         self._engine = engine
         self._closing = closing
+        self._acknowledged = Acknowledged(settings.data)
+        closing.callback(self._acknowledged.close)
         self.cuts = Cuts(settings.cut, settings.story_cut)
         self._window: Window | None = None
         self._to_encode: queue.Queue[tuple[list[Article], Future[Any]] | None] = queue.Queue()
@@ -133,14 +141,21 @@ class Desk:
 
         Raises:
             FolderInUseError: another process writes to the folder.
+            StoreError: the store is damaged, or its newest commits are gone.
             ModelMismatchError: the store was made with another model.
             ModelError: the model cannot be loaded.
         """
         with contextlib.ExitStack() as closing:
             closing.enter_context(own_folder(settings.data))
+            require_complete(settings.data)
             engine = writer_engine(settings.data)
             closing.callback(engine.dispose)
+            if settings.check_at_start:
+                require_whole(engine)
             migrate(engine)
+            require_tables(engine)
+            with engine.connect() as connection:
+                require_acknowledged(connection, settings.data)
             models = models or load_models(settings.model, settings.pair_model)
             warm_up()
             check_model(engine, models)
@@ -149,6 +164,12 @@ class Desk:
             desk = cls(settings, metrics, models, engine, closing.pop_all())
         try:
             desk._window = desk._rebuild(progress)
+        except (DBAPIError, ValueError) as error:
+            desk._closing.close()
+            raise StoreError(
+                f"The store in {settings.data} holds what cannot be read. `benang check` says where; restore a backup with "
+                "`benang restore`."
+            ) from error
         except BaseException:
             desk._closing.close()
             raise
@@ -363,6 +384,7 @@ class Desk:
         assert job.call is not None
         try:
             result = job.call()
+            self._acknowledge()
         except BenangError as error:  # refused before anything was written
             self._leave()
             job.future.set_exception(error)
@@ -398,6 +420,7 @@ class Desk:
                 outcomes[position] = answer
                 self.metrics.accepted(answer.status, answer.placement.relation)
         self._count_vectors()
+        self._acknowledge()
         start = 0
         for job in group:
             part = outcomes[start : start + len(job.prepared)]
@@ -407,6 +430,11 @@ class Desk:
                 job.future.set_exception(failure or StoreUnavailable())
             else:
                 job.future.set_result(part)
+
+    def _acknowledge(self) -> None:
+        """Write down how far the store has come, before anybody is told of it."""
+        with contextlib.suppress(SQLAlchemyError), self.reader.connect() as connection:
+            self._acknowledged.note(last_change(connection))
 
     def _failed(self, group: Sequence[_Job], error: Exception) -> None:
         known = self._distrust(error)
@@ -429,13 +457,20 @@ class Desk:
         return self._window
 
     def _rebuild(self, progress: Callable[[int], None]) -> Window:
+        mended: dict[int, bytes] = {}
         window = rebuild(
             self._engine,
             self.models,
             window_days=self.settings.window_days,
             story_horizon_days=self.settings.story_horizon_days,
             progress=progress,
+            mended=mended.__setitem__,
         )
+        if mended:
+            log.warning("vectors_mended", vectors=len(mended))
+            with contextlib.suppress(DBAPIError), self._engine.begin() as connection:  # a full disk may wait
+                for article_seq, blob in mended.items():
+                    write.mend_vector(connection, article_seq, blob)
         self.metrics.index_vectors.set(len(window.articles))
         return window
 

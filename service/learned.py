@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from embeddings.bundle import check_bundle
 from embeddings.encoder import BUNDLED, ModelError, SentenceEncoder
 from embeddings.pair_model import PairModel
 from embeddings.terms import Background
@@ -32,6 +33,7 @@ def load_models(model: str, pair_model: str = "bundled") -> Models:
     Raises:
         ModelError: one of them cannot be loaded.
     """
+    check_bundle()
     folder = BUNDLED if pair_model == "bundled" else Path(pair_model)
     try:
         event, story = (PairModel.load(folder / name) for name in ("event.json", "story.json"))

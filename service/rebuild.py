@@ -27,10 +27,11 @@ def rebuild(
     window_days: float,
     story_horizon_days: float,
     progress: Callable[[int], None] = lambda _rows: None,
+    mended: Callable[[int, bytes], None] = lambda _article_seq, _blob: None,
 ) -> Window:
     """Return a window that holds every compared article of the store, in the order decisions saw them.
 
-    A damaged vector is computed again from its article's text.
+    A damaged vector is computed again from its article's text; `mended` hears of it, to have it written.
     """
     window = Window(
         models.encoder.dimension,
@@ -44,21 +45,25 @@ def rebuild(
         for stored in write.load_vectors(connection):
             chunk.append(stored)
             if len(chunk) == CHUNK:
-                _shelve(connection, window, models, chunk)
+                _shelve(connection, window, models, chunk, mended)
                 progress(len(chunk))
                 chunk = []
-        _shelve(connection, window, models, chunk)
+        _shelve(connection, window, models, chunk, mended)
         progress(len(chunk))
     return window
 
 
 def _shelve(
-    connection: Connection, window: Window, models: Models, chunk: Sequence[write.StoredVector]
+    connection: Connection,
+    window: Window,
+    models: Models,
+    chunk: Sequence[write.StoredVector],
+    mended: Callable[[int, bytes], None],
 ) -> None:
     entries = [
         Entry(
             stored.article_id,
-            _vectors(connection, models, stored),
+            _vectors(connection, models, stored, mended),
             stored.event_us,
             outlet_id(stored.source),
             flags_of(stored.labels),
@@ -73,9 +78,16 @@ def _shelve(
     window.heads.add([row for row, stored in zip(rows, chunk, strict=True) if stored.opens_cluster])
 
 
-def _vectors(connection: Connection, models: Models, stored: write.StoredVector) -> ArticleVectors:
+def _vectors(
+    connection: Connection,
+    models: Models,
+    stored: write.StoredVector,
+    mended: Callable[[int, bytes], None],
+) -> ArticleVectors:
     if stored.intact:
         return ArticleVectors.from_bytes(stored.blob, models.encoder.dimension)
     row = write.find_article(connection, stored.article_id)
     assert row is not None
-    return prepare_vectors(models, [write.outcome_of(row).article])[0].vectors
+    vectors = prepare_vectors(models, [write.outcome_of(row).article])[0].vectors
+    mended(stored.article_seq, vectors.to_bytes())
+    return vectors

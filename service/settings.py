@@ -100,6 +100,9 @@ class Settings(BaseSettings):
     future_tolerance_s: float = Field(
         default=600.0, ge=0, description="Seconds a publication time may lie ahead of our clock."
     )
+    check_at_start: bool = Field(
+        default=True, description="Whether every page of the store is read at start, to see that it is whole."
+    )
     queue_size: int = Field(default=64, gt=0, description="Batches that may wait for the writer.")
     max_streams: int = Field(
         default=64, gt=0, description="Streams of the change feed that may be open at a time."

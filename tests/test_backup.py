@@ -223,7 +223,13 @@ def test_a_store_is_only_replaced_when_told_so_and_kept(data: Path, tmp_path: Pa
     (tmp_path / "old").mkdir()
     done.aside.rename(tmp_path / "old" / FILE)
     assert rows_of(tmp_path / "old") == grown
-    assert {one.name for one in data.iterdir()} <= {FILE, "lock", f"{FILE}-wal", f"{FILE}-shm"}
+    assert {one.name for one in data.iterdir()} <= {
+        FILE,
+        "lock",
+        "acknowledged",
+        f"{FILE}-wal",
+        f"{FILE}-shm",
+    }
 
 
 def test_the_log_of_the_old_store_never_joins_the_new_one(data: Path, tmp_path: Path) -> None:

@@ -415,7 +415,11 @@ def test_stopped_service_leaves_a_whole_store(sign: signal.Signals, tmp_path: Pa
         process.wait(PATIENCE_S)
 
     was_killed = sign == signal.SIGKILL
-    left = {file.name for file in data.iterdir() if file.name != "lock" and file.stat().st_size}
+    left = {
+        file.name
+        for file in data.iterdir()
+        if file.name not in {"lock", "acknowledged"} and file.stat().st_size
+    }
     assert left == {"benang.db", *(("benang.db-wal", "benang.db-shm", "service.json") if was_killed else ())}
     assert running_service(data) is None
     listed = json.loads(run("stories", "--data", data, "--json").stdout)["items"]

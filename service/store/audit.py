@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Select, distinct, func, select
+from sqlalchemy import Select, distinct, exists, func, select
+from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import aliased
 
-from service.store.tables import articles, clusters, redirects, stories, tombstones, vectors
+from service.store.tables import articles, changes, clusters, redirects, stories, tombstones, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from sqlalchemy import Connection, Row
+    from sqlalchemy import ColumnElement, Connection, Row
 
 _original = aliased(articles)
 _is_copy = articles.c.copy_of.is_not(None)
@@ -39,6 +41,13 @@ def _wrong_counts(table: Any, group: Any) -> Select[Any]:
     for one in differs:
         condition |= one
     return select(table.c.id).outerjoin(counted, counted.c.id == table.c.id).where(condition)
+
+
+def _told_of_nobody(told: Any, *there: Any) -> Select[Any]:
+    known: ColumnElement[bool] = exists().where(tombstones.c.id == told)
+    for table in there:
+        known |= exists().where(table.c.id == told)
+    return select(changes.c.seq).where(told.is_not(None), ~known)
 
 
 INVARIANTS: Mapping[str, Select[Any]] = {
@@ -71,26 +80,70 @@ INVARIANTS: Mapping[str, Select[Any]] = {
     .outerjoin(clusters, clusters.c.id == redirects.c.id)
     .outerjoin(stories, stories.c.id == redirects.c.id)
     .where(clusters.c.id.is_not(None) | stories.c.id.is_not(None)),
+    "every article of the feed is there or was deleted": _told_of_nobody(changes.c.article_id, articles),
+    "every cluster of the feed is there, was merged or was deleted": _told_of_nobody(
+        changes.c.cluster_id, clusters, redirects
+    ),
+    "every story of the feed is there, was merged or was deleted": _told_of_nobody(
+        changes.c.story_id, stories, redirects
+    ),
     "the counts of clusters equal their members": _wrong_counts(clusters, articles.c.cluster_id),
     "the counts of stories equal their members": _wrong_counts(stories, clusters.c.story_id),
 }
 
 
+class UnreadableError(Exception):
+    """A part of the store cannot be read: what stands there is no value of its kind, or a page is damaged."""
+
+
 def count(connection: Connection, query: Select[Any]) -> int:
-    """Return how many rows a query finds."""
-    return connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
+    """Return how many rows a query finds.
+
+    Raises:
+        UnreadableError: The rows cannot be read.
+    """
+    with _reading():
+        return connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
 
 
 def database_damage(connection: Connection) -> list[str]:
     """Return what SQLite's own check complains about."""
-    lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    try:
+        lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
+    except DatabaseError as error:
+        return [str(error.orig)]
     return [str(line) for line in lines if line != "ok"]
 
 
-def stored_vectors(connection: Connection) -> Iterator[Row[*tuple[Any, ...]]]:
-    """Yield article ID, bytes and checksum of every stored vector."""
-    yield from connection.execution_options(yield_per=2000).execute(
-        select(articles.c.id.label("article_id"), vectors.c.blob, vectors.c.crc).join(
-            articles, articles.c.seq == vectors.c.article_seq
+def stored_texts(connection: Connection) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Yield ID, title, text and fingerprint of every article.
+
+    Raises:
+        UnreadableError: One cannot be read.
+    """
+    with _reading():
+        yield from connection.execution_options(yield_per=2000).execute(
+            select(articles.c.id, articles.c.title, articles.c.text, articles.c.fingerprint)
         )
-    )
+
+
+def stored_vectors(connection: Connection) -> Iterator[Row[*tuple[Any, ...]]]:
+    """Yield article ID, bytes and checksum of every stored vector.
+
+    Raises:
+        UnreadableError: One cannot be read.
+    """
+    with _reading():
+        yield from connection.execution_options(yield_per=2000).execute(
+            select(articles.c.id.label("article_id"), vectors.c.blob, vectors.c.crc).join(
+                articles, articles.c.seq == vectors.c.article_seq
+            )
+        )
+
+
+@contextmanager
+def _reading() -> Iterator[None]:
+    try:
+        yield
+    except DatabaseError as error:
+        raise UnreadableError from error

@@ -14,8 +14,10 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event, select
 from sqlalchemy.exc import DatabaseError
+
+from service.store.tables import metadata
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -121,6 +123,55 @@ def migrate(engine: Engine, schema: str = "head") -> None:
             f"{engine.url.database} is damaged, or was not written by this version of benang. Restore a backup "
             "(`benang restore`), or name another folder with --data."
         ) from error
+
+
+def require_whole(engine: Engine) -> None:
+    """Read every page of the database, and refuse one that is damaged.
+
+    Raises:
+        StoreError: it is; the message says what to do.
+    """
+    try:
+        with engine.connect() as connection:
+            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    except DatabaseError as error:
+        found = str(error.orig)
+    if found != "ok":
+        raise StoreError(_damaged(engine, str(found)))
+
+
+def require_tables(engine: Engine) -> None:
+    """Refuse a store whose tables cannot be asked for what this version asks: a page may be whole, and say nonsense.
+
+    Raises:
+        StoreError: it is damaged.
+    """
+    try:
+        with engine.connect() as connection:
+            for table in metadata.sorted_tables:
+                connection.execute(select(table).limit(1)).first()
+    except DatabaseError as error:
+        raise StoreError(_damaged(engine, str(error.orig))) from error
+
+
+def _damaged(engine: Engine, how: str) -> str:
+    return (
+        f"{engine.url.database} is damaged ({how.splitlines()[-1]}). Restore a backup: `benang restore FILE --replace` "
+        "keeps the damaged store beside it."
+    )
+
+
+def require_complete(folder: Path) -> None:
+    """Refuse a folder in which the log of a store lies without the store.
+
+    Raises:
+        StoreError: opening it would throw the log away, which may hold the newest commits.
+    """
+    store, log = folder / FILE, folder / f"{FILE}-wal"
+    if log.exists() and log.stat().st_size and not (store.exists() and store.stat().st_size):
+        raise StoreError(
+            f"{log} is there, but {store} is gone or empty. Put it back, or restore a backup with `benang restore`."
+        )
 
 
 def checkpoint(engine: Engine) -> None:

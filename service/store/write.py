@@ -349,6 +349,12 @@ def replace_vector(connection: Connection, row: RowMapping, blob: bytes) -> None
     insert_vectors(connection, [NewVector(row["id"], bool(old), blob)])
 
 
+def mend_vector(connection: Connection, article_seq: int, blob: bytes) -> None:
+    """Write damaged vectors anew, where they stood."""
+    values = {"blob": blob, "crc": zlib.crc32(blob)}
+    connection.execute(update(vectors).where(vectors.c.article_seq == article_seq).values(values))
+
+
 def count_vectors(connection: Connection) -> int:
     """Return how many articles are compared with others."""
     return connection.execute(select(func.count()).select_from(vectors)).scalar_one()
