@@ -68,7 +68,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MIN_DISK_FREE = 64 * 2**20
 RETRY_S = 1.0
 _SQLITE_FULL = 13
 _SQLITE_IOERR_WRITE = 778
@@ -255,7 +254,7 @@ class Desk:
             "writer_alive": self._open and all(thread.is_alive() for thread in self._threads),
             "index_complete": self._window is not None,
             "schema_current": schema_is_current(self.reader),
-            "disk_free": shutil.disk_usage(self.settings.data).free >= MIN_DISK_FREE,
+            "disk_free": shutil.disk_usage(self.settings.data).free >= self.settings.min_disk_free_bytes,
         }
 
     def close(self) -> None:

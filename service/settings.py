@@ -103,6 +103,11 @@ class Settings(BaseSettings):
     check_at_start: bool = Field(
         default=True, description="Whether every page of the store is read at start, to see that it is whole."
     )
+    min_disk_free_bytes: int = Field(
+        default=64 * 2**20,
+        ge=0,
+        description="Bytes free on the disk of the store below which it is not ready.",
+    )
     queue_size: int = Field(default=64, gt=0, description="Batches that may wait for the writer.")
     max_streams: int = Field(
         default=64, gt=0, description="Streams of the change feed that may be open at a time."

@@ -1,4 +1,4 @@
-"""Commands of nightly runs and archives."""
+"""The command of nightly runs."""
 
 from __future__ import annotations
 
