@@ -85,7 +85,7 @@ def create_app(
     metrics = desk.metrics if desk is not None else Metrics()
     app = _Api(
         title="benang",
-        version=_version(),
+        version=version_of_benang(),
         summary="News in, threads out: copies, event clusters and stories with stable IDs.",
         description=(
             "Takes news articles, finds copies, groups reports of the same event into clusters and ties clusters "
@@ -175,7 +175,7 @@ def _lifespan(settings: Settings, given: Desk | None, metrics: Metrics) -> Calla
 
 
 def _describe(metrics: Metrics, desk: Desk) -> None:
-    metrics.describe_build(version=_version(), model=desk.model, store=desk.reader.dialect.name)
+    metrics.describe_build(version=version_of_benang(), model=desk.model, store=desk.reader.dialect.name)
 
 
 def _problem_schemas() -> dict[str, Any]:
@@ -183,7 +183,8 @@ def _problem_schemas() -> dict[str, Any]:
     return {**schema.pop("$defs"), "Problem": schema}
 
 
-def _version() -> str:
+def version_of_benang() -> str:
+    """Return the version of the installed package, `0` where there is none."""
     try:
         return version("benang")
     except PackageNotFoundError:

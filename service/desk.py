@@ -46,6 +46,7 @@ from service.store.engine import (
     writer_engine,
 )
 from service.store.trail import FOLDER, SCHEDULE, record
+from service.tracing import here, span
 from service.watch import NightWatch
 from service.webhooks import allowed_hosts
 
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
+    from opentelemetry.trace import SpanContext
     from sqlalchemy import Connection, Engine
 
     from service.editing import Edited
@@ -83,6 +85,7 @@ class _Job:
     prepared: list[Prepared] = field(default_factory=list)
     call: Callable[[], Any] | None = None
     since: float = field(default_factory=time.monotonic)
+    asked_in: SpanContext = field(default_factory=here)
 
 
 class Desk:
@@ -116,7 +119,7 @@ class Desk:
         closing.callback(self._acknowledged.close)
         self.cuts = Cuts(settings.cut, settings.story_cut)
         self._window: Window | None = None
-        self._to_encode: queue.Queue[tuple[list[Article], Future[Any]] | None] = queue.Queue()
+        self._to_encode: queue.Queue[tuple[list[Article], Future[Any], SpanContext] | None] = queue.Queue()
         self._to_write: queue.Queue[_Job | None] = queue.Queue()
         self._pending = 0
         self._pending_lock = threading.Lock()
@@ -192,7 +195,7 @@ class Desk:
             QueueFull: too many requests wait.
             NotReady: the desk is closing.
         """
-        return self._accept(self._to_encode, lambda future: (list(articles), future))
+        return self._accept(self._to_encode, lambda future: (list(articles), future, here()))
 
     def submit_prepared(self, prepared: Sequence[Prepared]) -> Future[list[Outcome]]:
         """Queue articles whose vectors are computed already (see `submit`)."""
@@ -320,16 +323,16 @@ class Desk:
 
     def _encode_loop(self) -> None:
         while (item := self._to_encode.get()) is not None:
-            articles, future = item
+            articles, future, asked_in = item
             try:
-                with self.metrics.stage_seconds.labels(stage="encode").time():
+                with self.metrics.stage("encode", articles=len(articles)):
                     prepared = prepare_vectors(self.models, articles)
             except Exception as error:
                 log.exception("encode_failed", articles=len(articles))
                 self._leave()
                 future.set_exception(error)
             else:
-                self._to_write.put(_Job(future, prepared=prepared))
+                self._to_write.put(_Job(future, prepared=prepared, asked_in=asked_in))
         self._to_write.put(None)
 
     # --- the writer thread --------------------------------------------------------------------------------------------
@@ -403,15 +406,16 @@ class Desk:
         for run in batches(prepared, self.settings.batch_size):
             try:
                 window = self._live()
-                answers = ingest(
-                    self._engine,
-                    window,
-                    self.models,
-                    self.cuts,
-                    [prepared[position] for position in run],
-                    now_us=_now_us(),
-                    stage=self._stage_clock(),
-                )
+                with span("batch", [job.asked_in for job in group], articles=len(run)):
+                    answers = ingest(
+                        self._engine,
+                        window,
+                        self.models,
+                        self.cuts,
+                        [prepared[position] for position in run],
+                        now_us=_now_us(),
+                        stage=self._stage_clock(),
+                    )
             except Exception as error:  # noqa: BLE001  reported to every caller it touches
                 failure = self._distrust(error)
                 break
@@ -547,7 +551,7 @@ class Desk:
         def stage(name: str) -> None:
             nonlocal last
             now = time.perf_counter()
-            self.metrics.stage_seconds.labels(stage=name).observe(now - last)
+            self.metrics.stage_done(name, now - last)
             last = now
 
         return stage

@@ -16,6 +16,7 @@ from service.api.problems import ProblemResponse
 from service.errors import BenangError, Refused, code_of, errors_of
 from service.inflate import Inflater
 from service.telemetry import UNMATCHED, frames_of
+from service.tracing import span, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -98,6 +99,11 @@ class Guard:
             return
         exchange = Exchange(scope, send)
         entrance = self._entrance_of(scope["method"], scope["path"])
+        with span("request", request_id=exchange.request_id, route=entrance.template or UNMATCHED) as traced:
+            await self._answer(exchange, entrance, scope, receive)
+            tell(traced, status=exchange.status, **exchange.notes)
+
+    async def _answer(self, exchange: Exchange, entrance: Entrance, scope: Scope, receive: Receive) -> None:
         rule = entrance.rule
         try:
             async with AsyncExitStack() as held:

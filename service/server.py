@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from service.app import create_app
+from service.app import create_app, version_of_benang
 from service.desk import Desk
 from service.door import is_loopback
 from service.errors import StoreUnavailable
@@ -21,6 +21,7 @@ from service.keyring import read_keys
 from service.schedule import Schedule
 from service.store.engine import FILE, FolderInUseError, own_folder, reader_engine
 from service.telemetry import Metrics, set_up_logging
+from service.tracing import sending
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +52,12 @@ def run_server(settings: Settings) -> None:
     metrics = Metrics()
     listener = _listen(settings.host, settings.port)
     secret = secrets.token_urlsafe(32)
-    with listener, Desk.open(settings, metrics) as desk, _nights(settings, desk):
+    with (
+        sending(settings.traces, version_of_benang()),
+        listener,
+        Desk.open(settings, metrics) as desk,
+        _nights(settings, desk),
+    ):
         config = uvicorn.Config(
             create_app(settings, desk, own_secret=secret),
             log_config=None,

@@ -116,6 +116,11 @@ class Settings(BaseSettings):
         default="",
         description="Hosts that webhooks may be sent to, separated by commas; none: webhooks are off.",
     )
+    traces: str = Field(
+        default="",
+        pattern=r"^(https?://.+)?$",
+        description="OTLP collector that spans are sent to (`http://localhost:4318/v1/traces`); empty for none.",
+    )
     batch_size: int = Field(default=256, gt=0, description="Articles the writer decides in one transaction.")
 
     @model_validator(mode="after")

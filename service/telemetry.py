@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import sys
 import traceback
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from service.tracing import span, trace_stage
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from structlog.typing import EventDict
 
@@ -149,6 +152,17 @@ class Metrics:
         self.inflate_refused = Counter(
             "benang_inflate_refused", "Compressed bodies refused.", registry=self.registry
         )
+
+    @contextmanager
+    def stage(self, name: str, articles: int = 1) -> Iterator[None]:
+        """Time the block as a stage of so many articles, and trace it."""
+        with self.stage_seconds.labels(stage=name).time(), span(name, articles=articles):
+            yield
+
+    def stage_done(self, name: str, seconds: float) -> None:
+        """Count and trace a stage that took so many seconds and ended now."""
+        self.stage_seconds.labels(stage=name).observe(seconds)
+        trace_stage(name, seconds)
 
     def accepted(self, status: Status, relation: Relation) -> None:
         """Count an article that was taken; its relation counts once, when it is new."""

@@ -17,6 +17,7 @@ from service.shift import NightError, Progress, Shift, Work, night_of, progress_
 from service.store import nights
 from service.store.apply import foretell
 from service.store.trail import record
+from service.tracing import span, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,6 +113,10 @@ class NightWatch:
 
     def _watch(self, run_id: str, window_days: float, dry_run: bool, jobs: int) -> None:
         """Wait for the process of a night and have its proposal carried out; runs on a thread of its own."""
+        with span("night", run_id=run_id, window_days=window_days, dry_run=dry_run) as traced:
+            tell(traced, failed=not self._work(run_id, window_days, dry_run, jobs))
+
+    def _work(self, run_id: str, window_days: float, dry_run: bool, jobs: int) -> bool:
         error: str | None = None
         try:
             night = night_of(self._settings, window_days, _now_us())
@@ -135,6 +140,7 @@ class NightWatch:
                 if self._finish(run_id, lambda _connection: {"error": error}):
                     self._metrics.nights.labels(outcome="failed").inc()
         self._far = ("", None)
+        return error is None
 
     def _show(self, run_id: str, progress: Progress) -> None:
         self._far = (run_id, progress)

@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("text in, numbers out", ("embeddings",)),
     ("pages to articles", ("service.extract",)),
     ("values", ("service.model", "service.settings", "service.errors", "service.schemas", "service.answers", "service.feed_schemas", "service.night_schemas", "service.edit_schemas", "service.keys", "service.key_schemas")),
-    ("watching", ("service.telemetry", "service.bell")),
+    ("watching", ("service.tracing", "service.telemetry", "service.bell")),
     ("words for people", ("service.telling", "service.explain")),
     ("decisions", ("service.assign", "service.copies", "service.stories", "service.recluster", "service.regroup", "service.bonds", "service.reconcile", "service.plan", "service.timeline", "service.webhooks", "service.limits")),
     ("scores", ("service.metrics", "service.gold")),

@@ -116,7 +116,7 @@ async def read_article(
     request: Request, desk: Desk, item: Probe, *, default_source: str | None = None
 ) -> Article:
     """Extract the article of a request, apart from the answers of others."""
-    with desk.metrics.stage_seconds.labels(stage="extract").time():
+    with desk.metrics.stage("extract"):
         return await apart(
             request,
             prepare,

@@ -134,7 +134,7 @@ def _read_one(value: Any, reading: Reading, place: str) -> Article | BenangError
         if reading.is_lines:
             value = _parse_line(value, settings.max_body_bytes)
         item = ArticleIn.model_validate(value)
-        with reading.desk.metrics.stage_seconds.labels(stage="extract").time():
+        with reading.desk.metrics.stage("extract"):
             return prepare(
                 item,
                 now=reading.now,

@@ -38,8 +38,9 @@ def serve(
     Everything it needs lies in the data folder; stop it with Ctrl-C, it finishes what it has accepted.
     """
     from service.server import CannotListenError, run_server  # noqa: PLC0415  loads the model libraries
+    from service.tracing import TracingError  # noqa: PLC0415
 
-    expected: tuple[type[Exception], ...] = (CannotListenError, *store_errors())
+    expected: tuple[type[Exception], ...] = (CannotListenError, TracingError, *store_errors())
     try:
         run_server(settings_of(data=data, host=host, port=port, recluster_at=recluster_at))
     except expected as error:
