@@ -8,6 +8,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
+import anyio
 import anyio.to_thread
 
 from service.errors import Refused
@@ -60,6 +61,8 @@ class Door:
         self._now_us = now_us
         self._metrics = metrics
         self._reading = asyncio.Lock()
+        # A thread of its own: keys are read even where slow answers hold all the others.
+        self._thread = anyio.CapacityLimiter(1)
 
     async def admit(self, asked: Asked, needed: Scope) -> Mapping[str, str]:
         """Note who asks as `caller` of the request's state; return the headers that tell how often that one still may.
@@ -75,7 +78,7 @@ class Door:
         if not self._ring.is_fresh():
             async with self._reading:
                 if not self._ring.is_fresh():
-                    await anyio.to_thread.run_sync(self._ring.refresh)
+                    await anyio.to_thread.run_sync(self._ring.refresh, limiter=self._thread)
         shown = _authorizations(asked["headers"])
         secret = _secret_of(shown)
         key = None if secret is None else self._ring.find(secret, self._now_us())
