@@ -126,6 +126,7 @@ _PLACES = {"body": "", "query": "/query", "path": "/path", "header": "/header"}
 
 RETRY_AFTER_S = {
     "queue_full": 1,
+    "rate_limited": 1,
     "not_ready": 5,
     "too_many_streams": 5,
     "store_unavailable": 2,

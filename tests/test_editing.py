@@ -835,7 +835,13 @@ def test_who_came_meanwhile_follows_whom_it_joined(two_events: Newsroom) -> None
             (tables.clusters, tables.articles.c.cluster_id),
             (tables.stories, tables.clusters.c.story_id),
         ):
-            connection.execute(table.delete().where(table.c.id.not_in(select(group))))
+            gone = table.c.id.not_in(select(group))
+            connection.execute(
+                tables.tombstones.insert().from_select(
+                    ["id", "deleted_us"], select(table.c.id, 0).where(gone)
+                )
+            )
+            connection.execute(table.delete().where(gone))
 
 
 def test_a_split_story_leaves_its_id_with_the_larger_part(four_events: Newsroom) -> None:
