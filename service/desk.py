@@ -30,21 +30,11 @@ from service.learned import check_model, load_models
 from service.rebuild import rebuild
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import nights, remove, write
-from service.store.acknowledged import Acknowledged, require_acknowledged
+from service.store.acknowledged import Acknowledged
 from service.store.apply import apply_plan
 from service.store.changes import last_change
-from service.store.engine import (
-    StoreError,
-    checkpoint,
-    migrate,
-    own_folder,
-    reader_engine,
-    require_complete,
-    require_tables,
-    require_whole,
-    schema_is_current,
-    writer_engine,
-)
+from service.store.engine import StoreError, checkpoint, reader_engine, schema_is_current
+from service.store.opening import owned_store
 from service.store.trail import FOLDER, SCHEDULE, record
 from service.tracing import here, span
 from service.watch import NightWatch
@@ -148,16 +138,7 @@ class Desk:
             ModelError: the model cannot be loaded.
         """
         with contextlib.ExitStack() as closing:
-            closing.enter_context(own_folder(settings.data))
-            require_complete(settings.data)
-            engine = writer_engine(settings.data)
-            closing.callback(engine.dispose)
-            if settings.check_at_start:
-                require_whole(engine)
-            migrate(engine)
-            require_tables(engine)
-            with engine.connect() as connection:
-                require_acknowledged(connection, settings.data)
+            engine = closing.enter_context(owned_store(settings.data, reads_all=settings.check_at_start))
             models = models or load_models(settings.model, settings.pair_model)
             warm_up()
             check_model(engine, models)

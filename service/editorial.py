@@ -10,7 +10,7 @@ import httpx
 from service import editing
 from service.editing import Editor
 from service.errors import BenangError, Gone, NotFound, errors_of
-from service.store.engine import migrate, own_folder, writer_engine
+from service.store.opening import owned_store
 from service.store.trail import FOLDER, record
 
 if TYPE_CHECKING:
@@ -39,21 +39,17 @@ def say_alone(settings: Settings, group: str, action: str, word: dict[str, Any])
 
     Raises:
         EditRefusedError: the word cannot be taken; nothing changed.
-        FolderInUseError: another process owns the folder.
+        StoreError: another process owns the folder, or the store is damaged.
     """
     _known(group, action)
-    with own_folder(settings.data):
-        engine = writer_engine(settings.data)
+    with owned_store(settings.data, reads_all=False) as engine:
         try:
-            migrate(engine)
             with engine.begin() as connection:
                 said = _taken(connection, group, action, word).word
                 record(connection, FOLDER, _ACTIONS[action], said["id"], time.time_ns() // 1000)
                 return said
         except BenangError as error:
             raise EditRefusedError(_in_words(error, group)) from error
-        finally:
-            engine.dispose()
 
 
 def say_through(service: Running, group: str, action: str, word: dict[str, Any]) -> dict[str, Any]:

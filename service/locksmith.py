@@ -13,7 +13,7 @@ from service import issuing
 from service.errors import BenangError, NotFound, Refused, errors_of, field_errors
 from service.key_schemas import KeyIn
 from service.server import running_service
-from service.store.engine import migrate, own_folder, writer_engine
+from service.store.opening import owned_store
 from service.store.trail import FOLDER
 
 if TYPE_CHECKING:
@@ -75,16 +75,12 @@ def revoke_key(settings: Settings, key_id: str) -> None:
 
 
 def _alone(folder: Path, work: Callable[[Connection], T]) -> T:
-    with own_folder(folder):
-        engine = writer_engine(folder)
+    with owned_store(folder, reads_all=False) as engine:
         try:
-            migrate(engine)
             with engine.begin() as connection:
                 return work(connection)
         except Refused as error:
             raise KeyRefusedError(_in_words(error)) from error
-        finally:
-            engine.dispose()
 
 
 def _asked(service: Running, method: str, path: str, body: dict[str, Any] | None = None) -> httpx.Response:

@@ -13,7 +13,8 @@ from service.model import ID_PREFIXES
 from service.shift import NightError, Progress, Shift, night_of, progress_of
 from service.store import nights
 from service.store.apply import apply_plan, foretell
-from service.store.engine import checkpoint, migrate, own_folder, writer_engine
+from service.store.engine import checkpoint
+from service.store.opening import owned_store
 from service.store.trail import FOLDER, record
 
 if TYPE_CHECKING:
@@ -40,15 +41,12 @@ def recluster_alone(
     """Own the data folder, run a night over it and return the run as the API shows it.
 
     Raises:
-        FolderInUseError: another process owns the folder.
+        StoreError: another process owns the folder, or the store is damaged.
         EmptyWindowError: there is nothing to look at.
         NightError: the night failed, and changed nothing; also when the store was made with another model.
     """
     with ExitStack() as closing:
-        closing.enter_context(own_folder(settings.data))
-        engine = writer_engine(settings.data)
-        closing.callback(engine.dispose)
-        migrate(engine)
+        engine = closing.enter_context(owned_store(settings.data, reads_all=settings.check_at_start))
         run_id = ID_PREFIXES["run"] + str(ULID())
         with engine.begin() as connection:
             nights.give_up_lost(connection, _now_us())

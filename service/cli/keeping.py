@@ -116,13 +116,14 @@ def _export_archive(settings: Settings, out: Path, *, quiet: bool) -> dict[str, 
         from service.archive import ArchiveError, write_archive  # noqa: PLC0415
     except ImportError as error:
         fail(f"{error}: Parquet needs `pip install benang[cluster]`.")
+    from service.store.engine import StoreError  # noqa: PLC0415
     from service.store.export import count_articles  # noqa: PLC0415
 
     with reading_store(settings) as connection:
         try:
             with console.bar("Writing", count_articles(connection), quiet=quiet) as advance:
                 return {"articles": write_archive(connection, out, progress=advance), "folder": str(out)}
-        except (ArchiveError, OSError) as error:
+        except (ArchiveError, StoreError, OSError) as error:
             fail(str(error))
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
+from service.store.engine import StoreError
 from service.store.settling import IS_PROVISIONAL
 from service.store.snapshot import last_seen
 from service.store.tables import articles, clusters, vectors
@@ -38,7 +40,11 @@ def count_articles(connection: Connection) -> int:
 
 
 def by_day(connection: Connection) -> Iterator[tuple[str, Iterator[list[dict[str, Any]]]]]:
-    """Yield each day of events (UTC) with its articles, some at a time."""
+    """Yield each day of events (UTC) with its articles, some at a time.
+
+    Raises:
+        StoreError: vectors do not match their checksum.
+    """
     query = (
         select(
             *(articles.c[name] for name in _SAME),
@@ -48,6 +54,7 @@ def by_day(connection: Connection) -> Iterator[tuple[str, Iterator[list[dict[str
             IS_PROVISIONAL,
             clusters.c.story_id,
             vectors.c.blob,
+            vectors.c.crc,
         )
         .join(clusters, clusters.c.id == articles.c.cluster_id)
         .outerjoin(vectors, vectors.c.article_seq == articles.c.seq)
@@ -64,6 +71,10 @@ def _parts(rows: Iterator[Any]) -> Iterator[list[dict[str, Any]]]:
 
 
 def _row(row: Row[Any]) -> dict[str, Any]:
+    if row.blob is not None and zlib.crc32(row.blob) != row.crc:
+        raise StoreError(
+            f"The vectors of {row.id} are damaged. A start of the service makes them anew; then export again, to a new folder."
+        )
     return {
         **{name: getattr(row, name) for name in _SAME},
         "published_at": _EPOCH + timedelta(microseconds=row.published_us),

@@ -332,3 +332,43 @@ def test_the_number_answered_is_never_ahead_of_the_store(tmp_path: Path) -> None
 def last(desk: Any) -> int:
     with desk.reader.connect() as connection:
         return int(connection.execute(select(func.max(changes.c.seq))).scalar_one())
+
+
+# --- other ways in ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("recluster",),
+        ("merge", "clu_" + "0" * 26, "clu_" + "1" * 26),
+        ("keys", "create", "redaksi", "--scope", "read"),
+    ],
+    ids=lambda command: command[0],
+)
+def test_commands_that_write_alone_refuse_it_too(
+    killed: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """Whoever opens the store for writing sees what is missing, and writes nothing."""
+    data = shutil.copytree(killed, tmp_path / "data")
+    (data / LOG).unlink()
+    before = (data / FILE).read_bytes()
+
+    result = run(*command, "--data", data)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "newest commits are gone" in said(result)
+    assert (data / FILE).read_bytes() == before
+
+
+def test_an_archive_takes_no_damaged_vectors(closed: Path, tmp_path: Path) -> None:
+    """Workers of a night would compare with them."""
+    data = shutil.copytree(closed, tmp_path / "data")
+    with closing(sqlite3.connect(data / FILE)) as connection, connection:
+        connection.execute("UPDATE vectors SET crc = crc + 1 WHERE seq = (SELECT max(seq) FROM vectors)")
+
+    result = run("export", tmp_path / "archive", "--data", data)
+
+    assert result.exit_code == 2
+    assert "are damaged" in said(result)
+    assert not (tmp_path / "archive" / "_archive.json").exists()
