@@ -97,7 +97,7 @@ def test_backup_under_writes(tmp_path: Path) -> None:
         writer = threading.Thread(target=write)
         writer.start()
         made = [backed_up(tmp_path / "data", tmp_path / "kept")]
-        while not ended.is_set():
+        while not ended.wait(0.02):
             made.append(backed_up(tmp_path / "data", tmp_path / "kept"))
         writer.join()
         whole = groups(desk.reader)

@@ -1,5 +1,6 @@
 """What the documents say is what the code does: every setting, metric, problem, route, command, and every example."""
 
+import ast
 import json
 import re
 import time
@@ -101,6 +102,29 @@ def test_every_route_is_documented() -> None:
     documented = set(re.findall(r"`(GET|POST|DELETE|PUT|PATCH) (/\S*?)`", table))
     routes = [route for router in wiring._ROUTERS for route in router.routes if isinstance(route, APIRoute)]
     assert documented == {(method, route.path) for route in routes for method in route.methods or ()}
+
+
+def promises() -> dict[str, list[str]]:
+    table = OPERATIONS[OPERATIONS.index("## Promises") : OPERATIONS.index("## Limits, told plainly")]
+    return {row[0]: row[1:] for row in cells(table) if re.fullmatch(r"P[0-9]+b?", row[0])}
+
+
+def test_every_promise_has_a_row() -> None:
+    """All of them, in order, each with how it is kept, and a test or the word that there is none yet."""
+    numbered = [f"P{number}{letter}" for number in range(1, 32) for letter in ("", "b")]
+    assert [*promises()] == [name for name in numbered if not name.endswith("b") or name in {"P4b", "P5b"}]
+    for name, (promise, kept_by, shown_by, figure) in promises().items():
+        assert promise, name
+        assert kept_by, name
+        assert ("::" in shown_by and figure) or shown_by == "not yet", name
+
+
+@pytest.mark.parametrize("promise", promises())
+def test_every_test_a_promise_names_is_there(promise: str) -> None:
+    for name in re.findall(r"`([^`]+)`", promises()[promise][2]):
+        file, _, function = name.partition("::")
+        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+        assert function in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}, name
 
 
 @pytest.mark.parametrize("command", sorted(typer.main.get_group(cli).commands))
