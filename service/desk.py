@@ -417,7 +417,8 @@ class Desk:
 
     def _acknowledge(self) -> None:
         """Write down how far the store has come, before anybody is told of it."""
-        with contextlib.suppress(SQLAlchemyError), self.reader.connect() as connection:
+        # On the writer's own connection: readers may have taken all of theirs.
+        with contextlib.suppress(SQLAlchemyError), self._engine.connect() as connection:
             self._acknowledged.note(last_change(connection))
 
     def _failed(self, group: Sequence[_Job], error: Exception) -> None:
