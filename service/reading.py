@@ -7,6 +7,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from multiprocessing.util import Finalize
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
@@ -107,6 +108,8 @@ _values = attrgetter(*(field.name for field in fields(Article)))
 def _start_worker(future_tolerance_s: float, extraction_timeout_s: float) -> None:
     global _reader  # noqa: PLW0603  a worker process has one reader for its life
     _reader = Reader(future_tolerance_s, extraction_timeout_s)
+    # A process of multiprocessing waits for its own children before anything else would stop the page workers.
+    Finalize(None, _reader.close, exitpriority=0)
 
 
 def _read(items: Sequence[Line | Record], table: Path | None) -> list[Readied | Rejected]:

@@ -343,6 +343,31 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
             process.kill()
 
 
+def test_a_page_from_a_file(tmp_path: Path) -> None:
+    """Read by a worker of a worker, which both end when the command does."""
+    text = read_articles()[0]["text"]
+    page = tmp_path / "page.html"
+    page.write_text(
+        "<html><head><link rel='canonical' href='https://harianlentera.example/2026/02/08/jembatan'></head>"
+        f"<body><article><h1>Jembatan Gantung Putus</h1><p>{text}</p></article></body></html>",
+        encoding="utf-8",
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "service.cli",
+        "ingest",
+        str(page),
+        "--data",
+        str(tmp_path / "s"),
+        "--json",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=100)
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["statuses"] == {"created": 1}
+
+
 def test_ingest_goes_through_the_running_service(service: Service, tmp_path: Path) -> None:
     file = write_lines(tmp_path / "news.ndjson", read_articles()[:5])
     with file.open("a") as lines:

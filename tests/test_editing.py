@@ -15,7 +15,7 @@ import pytest
 from helpers import unhurried
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, literal, select, update
 from wire import FIRE, FIRE_RETOLD, FLOOD, NOW_US, OUTLETS, article, dump, faults, look_alikes, models
 
 from service import editing
@@ -838,7 +838,7 @@ def test_who_came_meanwhile_follows_whom_it_joined(two_events: Newsroom) -> None
             gone = table.c.id.not_in(select(group))
             connection.execute(
                 tables.tombstones.insert().from_select(
-                    ["id", "deleted_us"], select(table.c.id, 0).where(gone)
+                    ["id", "deleted_us"], select(table.c.id, literal(0)).where(gone)
                 )
             )
             connection.execute(table.delete().where(gone))
