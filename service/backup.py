@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 NAME = "benang-{:%Y%m%dT%H%M%S%fZ}.db"
 OURS = "benang-????????T????????????Z.db"
+NOTE = "backed_up"
+"""In the data folder: when its last backup was made, in seconds since 1970, for whoever watches the service."""
 _WORK = ".benang-restore-"
 
 
@@ -75,7 +77,16 @@ def back_up(data: Path, to: Path, *, keep: int | None, progress: Progress) -> Ba
         held = copying.examine(part)
         put_in_place(part, file)
         removed = _keep_newest(to, keep) if keep is not None else ()
+    with contextlib.suppress(OSError):  # who may only read the store may still back it up
+        (data / NOTE).write_text(f"{time.time():.0f}\n", encoding="ascii")
     return Backup(file, file.stat().st_size, held, removed)
+
+
+def last_backup(data: Path) -> float:
+    """Return when the store in `data` was last backed up, in seconds since 1970; 0 for never."""
+    with contextlib.suppress(OSError, ValueError):
+        return float((data / NOTE).read_text(encoding="ascii"))
+    return 0.0
 
 
 def _refuse_bad_places(data: Path, file: Path) -> None:

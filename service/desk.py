@@ -21,6 +21,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from embeddings.warm import warm_up
+from service.backup import last_backup
 from service.bell import Bell
 from service.courier import Courier
 from service.errors import BenangError, NotReady, QueueFull, StorageFull, StoreUnavailable
@@ -164,6 +165,7 @@ class Desk:
         metrics.database_vectors.set_function(desk._vectors_stored)
         metrics.night_success.set_function(lambda: desk._last_night()[0])
         metrics.night_seconds.set_function(lambda: desk._last_night()[1])
+        metrics.backup_success.set_function(lambda: last_backup(settings.data))
         metrics.disk_free_bytes.set_function(lambda: shutil.disk_usage(settings.data).free)
         return desk
 

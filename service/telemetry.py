@@ -125,6 +125,11 @@ class Metrics:
             "When the latest nightly run was done, dry runs aside; 0 for never.",
             registry=self.registry,
         )
+        self.backup_success = Gauge(
+            "benang_backup_last_success_timestamp_seconds",
+            "When the store was last backed up with `benang backup`; 0 for never.",
+            registry=self.registry,
+        )
         for outcome in NIGHTS:
             self.nights.labels(outcome=outcome)
         for kind in NIGHT_CHANGES:

@@ -8,6 +8,7 @@ import random
 import shutil
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from test_cli import run, said
 from test_desk import PATIENCE_S, opened, post
 from wire import Groups, cut, dump, faults, groups, look_alikes, room
 
-from service.backup import back_up, restore
+from service.backup import NOTE, back_up, restore
 from service.store.changes import RESTORED
 from service.store.copying import CopyError
 from service.store.engine import FILE, FolderInUseError, own_folder, reader_engine
@@ -139,6 +140,21 @@ def test_a_backup_holds_what_the_log_holds(data: Path, tmp_path: Path) -> None:
     assert rows_of(tmp_path / "restored") == rows_of(data)
 
 
+def test_the_service_tells_when_the_last_backup_was_made(data: Path, tmp_path: Path) -> None:
+    """Made by another process; one that failed does not count."""
+    name = "benang_backup_last_success_timestamp_seconds"
+    (data / NOTE).unlink(missing_ok=True)
+    with opened(data) as desk:
+        assert f"{name} 0.0" in desk.metrics.render().decode()
+        with pytest.raises(CopyError):
+            backed_up(data, tmp_path / "nowhere" / "news.db")
+        assert f"{name} 0.0" in desk.metrics.render().decode()
+        before = time.time()
+        assert run("backup", "--data", data, "--to", tmp_path / "news.db").exit_code == 0
+        (line,) = [one for one in desk.metrics.render().decode().splitlines() if one.startswith(name)]
+    assert before - 1 <= float(line.split()[1]) <= time.time() + 1
+
+
 def test_only_the_newest_stay(store: Path, tmp_path: Path) -> None:
     """`--keep` counts backups of its own making; what else lies in the folder stays."""
     others = {"notes.txt", "benang-old.db", "benang.db.replaced-20260101T000000000000Z"}
@@ -227,6 +243,7 @@ def test_a_store_is_only_replaced_when_told_so_and_kept(data: Path, tmp_path: Pa
         FILE,
         "lock",
         "acknowledged",
+        "backed_up",
         f"{FILE}-wal",
         f"{FILE}-shm",
     }

@@ -153,5 +153,5 @@ def test_units_are_understood(tmp_path: Path) -> None:
         ["systemd-analyze", "verify", *units], capture_output=True, text=True, check=False, timeout=60
     )
 
-    assert len(units) == 3
+    assert len(units) == 5
     assert (done.returncode, done.stderr) == (0, "")
