@@ -29,7 +29,8 @@ from embeddings.shelf import Column
 from service.learned import load_models
 from service.rebuild import rebuild
 from service.settings import Settings
-from service.store.engine import FILE, migrate, writer_engine
+from service.store.engine import migrate, writer_engine
+from service.store.sqlite import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,7 +126,7 @@ def resident() -> int:
 
 def measure(folder: Path) -> Measured:
     """Make the window of a store anew and measure it; for a process of its own."""
-    settings = Settings(data=folder)
+    settings = Settings().in_folder(folder)
     models = load_models(settings.model, settings.pair_model)
     with tempfile.TemporaryDirectory(prefix="benang-memory-empty-") as empty:
         # What is loaded and compiled once, whatever the number of articles, is there before we look.

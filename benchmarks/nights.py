@@ -85,7 +85,7 @@ def nights(gold: Sequence[GoldArticle], settings: Settings) -> list[Night]:
     answered: set[str] = set()
     with (
         tempfile.TemporaryDirectory(prefix="benang-nights-") as folder,
-        Desk.open(settings.model_copy(update={"data": Path(folder)}), Metrics()) as desk,
+        Desk.open(settings.in_folder(Path(folder)), Metrics()) as desk,
     ):
         for name, part in (("first half", gold[:half]), ("second half", gold[half:]), ("nothing new", [])):
             feed(desk, [record_of(one) for one in part], on_chunk=keep)

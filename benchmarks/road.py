@@ -75,7 +75,7 @@ def decide(labelled: Labelled, settings: Settings, models: Models) -> Replay:
     """Decide the articles in their order in a new store, then ask what a night would make of them."""
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory(prefix="benang-benchmark-") as folder:
-        own = settings.model_copy(update={"data": Path(folder)})
+        own = settings.in_folder(Path(folder))
         with Desk.open(own, Metrics(), models=models) as desk:
             start = time.perf_counter()
             for first in range(0, len(labelled.prepared), CHUNK):

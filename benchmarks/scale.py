@@ -139,7 +139,7 @@ def ingested(count: int, folder: Path, *, say: Any) -> Run:
 def run(*arguments: str) -> tuple[Run, dict[str, Any]]:
     """Run a `benang` command, watching what it and its children hold."""
     start = time.perf_counter()
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "BENANG_STORE": ""}
     with (
         tempfile.TemporaryFile("w+") as out,
         subprocess.Popen(

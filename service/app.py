@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 
 from service.answers import Problem
 from service.api import (
@@ -26,7 +26,7 @@ from service.api import (
     stories,
     webhooks,
 )
-from service.api.desk import open_desk
+from service.api.desk import open_desk, refuse_writes
 from service.api.entrances import Entrances, document_scopes
 from service.api.problems import document_problems, install
 from service.api.strict import JSON, NDJSON
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 
     from service.api.desk import Desk
     from service.settings import Settings
+    from service.standby import Standby
 
 # Pages wait for the extraction pool; with threads of their own they do not hold up other answers.
 _APART = 8
@@ -74,15 +75,18 @@ def create_app(
     settings: Settings,
     desk: Desk | None = None,
     *,
+    standby: Standby | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
     clock_ns: Callable[[], int] = time.monotonic_ns,
     own_secret: str | None = None,
 ) -> ASGIApp:
     """Make the service: with `desk` given it is the caller's to close, else the lifespan opens and closes one.
 
-    Whoever shows `own_secret` may do everything, whatever keys there are.
+    With `standby` it answers before there is a desk, which that one opens and closes. Whoever shows `own_secret` may do
+    everything, whatever keys there are.
     """
-    metrics = desk.metrics if desk is not None else Metrics()
+    given = desk or standby
+    metrics = given.metrics if given is not None else Metrics()
     app = _Api(
         title="benang",
         version=version_of_benang(),
@@ -95,13 +99,17 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
-        lifespan=_lifespan(settings, desk, metrics),
+        lifespan=_lifespan(settings, metrics, opens=given is None),
+        dependencies=[Depends(refuse_writes)] if settings.read_only else [],
         # Spans of FastAPI's own would carry query strings, its logs exception messages.
         telemetry={"tracing": False, "metrics": False, "logs": False, "auto_configure": False},
     )
+    app.state.desk = None
+    app.state.lacks = "desk_open" if standby is None else "lock_held"
     if desk is not None:
-        _describe(metrics, desk)
-    app.state.desk = desk
+        _take(app, metrics, desk)
+    if standby is not None:
+        standby.on_open(lambda opened: _take(app, metrics, opened))
     app.state.metrics = metrics
     app.state.clock = clock
     app.state.streams = 0
@@ -156,15 +164,14 @@ def body_rules(settings: Settings) -> Mapping[str, BodyRule]:
     }
 
 
-def _lifespan(settings: Settings, given: Desk | None, metrics: Metrics) -> Callable[[FastAPI], Any]:
+def _lifespan(settings: Settings, metrics: Metrics, *, opens: bool) -> Callable[[FastAPI], Any]:
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        if given is not None:
+        if not opens:
             yield
             return
         desk = await anyio.to_thread.run_sync(lambda: RealDesk.open(settings, metrics))
-        _describe(metrics, desk)
-        app.state.desk = desk
+        _take(app, metrics, desk)
         try:
             yield
         finally:
@@ -174,7 +181,9 @@ def _lifespan(settings: Settings, given: Desk | None, metrics: Metrics) -> Calla
     return lifespan
 
 
-def _describe(metrics: Metrics, desk: Desk) -> None:
+def _take(app: FastAPI, metrics: Metrics, desk: Desk) -> None:
+    """Answer from a desk that is open."""
+    app.state.desk = desk
     metrics.describe_build(version=version_of_benang(), model=desk.model, store=desk.reader.dialect.name)
 
 

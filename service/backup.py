@@ -8,7 +8,6 @@ import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.check import check_store
@@ -17,10 +16,12 @@ from service.store import copying
 from service.store.acknowledged import read_acknowledged
 from service.store.changes import tell_restored
 from service.store.copying import CopyError
-from service.store.engine import FILE, migrate, own_folder, writer_engine
+from service.store.engine import migrate, writer_engine
+from service.store.sqlite import FILE, own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from service.check import Finding
     from service.store.copying import Held, Progress
@@ -67,9 +68,7 @@ def back_up(data: Path, to: Path, *, keep: int | None, progress: Progress) -> Ba
     """
     is_folder = to.is_dir()
     if keep is not None and not is_folder:
-        raise CopyError(
-            f"There is no folder {to}, and --keep counts backups in one. Make it first, or leave --keep out."
-        )
+        raise CopyError(f"{to} is one file: backups are counted in a folder. Name a folder that exists.")
     file = to / NAME.format(datetime.now(tz=UTC)) if is_folder else to
     _refuse_bad_places(data, file)
     with _speaking_of(file), part_in(file.parent) as part:
@@ -147,7 +146,7 @@ def new_store(data: Path) -> Iterator[Path]:
     """Lend a folder on the disk of `data`, which the caller owns, to make a store in; what killed processes left goes."""
     for left in data.glob(f"{_WORK}*"):
         shutil.rmtree(left)
-    made = Path(tempfile.mkdtemp(prefix=_WORK, dir=data))
+    made = data / tempfile.mkdtemp(prefix=_WORK, dir=data)
     try:
         yield made
     finally:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from embeddings.text import fingerprint, normalise
 from service.store import audit
+from service.store.engine import database_damage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,7 +45,7 @@ def _looked_at(name: str, fine: str, look: Callable[[Connection], str], connecti
 
 
 def _damage(connection: Connection) -> str:
-    return "; ".join(audit.database_damage(connection)[:5])
+    return "; ".join(database_damage(connection)[:5])
 
 
 def _wrong_vectors(connection: Connection) -> str:

@@ -71,7 +71,7 @@ def waiting(message: str, *, quiet: bool = False) -> Iterator[None]:
 
 @contextmanager
 def bar(message: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar of `total` articles; yields the function that moves it."""
+    """Show a progress bar of `total` things; yields the function that moves it."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=_err, disable=quiet) as progress:
         task = progress.add_task(message, total=total)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import queue
-import shutil
 import threading
 import time
 from collections import deque
@@ -34,7 +33,17 @@ from service.store import nights, remove, write
 from service.store.acknowledged import Acknowledged
 from service.store.apply import apply_plan
 from service.store.changes import last_change
-from service.store.engine import StoreError, checkpoint, reader_engine, schema_is_current
+from service.store.engine import (
+    bytes_free,
+    checkpoint,
+    conditions,
+    make_sure,
+    pulse_s,
+    reader_engine,
+    schema_is_current,
+    told,
+)
+from service.store.failures import StoreError, kind_of
 from service.store.opening import owned_store
 from service.store.trail import FOLDER, SCHEDULE, record
 from service.tracing import here, span
@@ -62,8 +71,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 RETRY_S = 1.0
-_SQLITE_FULL = 13
-_SQLITE_IOERR_WRITE = 778
 
 log = structlog.get_logger()
 
@@ -94,7 +101,7 @@ class Desk:
         self.metrics = metrics
         self.models = models
         self.model = models.encoder.name
-        self.reader = reader_engine(settings.data)
+        self.reader = reader_engine(settings.place)
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
         self.bell = Bell()
         self._courier = Courier(
@@ -106,10 +113,12 @@ class Desk:
         )
         self._engine = engine
         self._closing = closing
-        self._acknowledged = Acknowledged(settings.data)
+        self._acknowledged = Acknowledged(settings.place)
         closing.callback(self._acknowledged.close)
         self.cuts = Cuts(settings.cut, settings.story_cut)
         self._window: Window | None = None
+        self._pulse_s = pulse_s(settings.place)
+        self._is_damaged = False
         self._to_encode: queue.Queue[tuple[list[Article], Future[Any], SpanContext] | None] = queue.Queue()
         self._to_write: queue.Queue[_Job | None] = queue.Queue()
         self._pending = 0
@@ -130,16 +139,16 @@ class Desk:
         models: Models | None = None,
         progress: Callable[[int], None] = lambda _rows: None,
     ) -> Self:
-        """Own the data folder, bring the store up to date, load the model and rebuild the index.
+        """Own the store, bring it up to date, load the model and rebuild the index.
 
         Raises:
-            FolderInUseError: another process writes to the folder.
+            StoreInUseError: another process writes to it.
             StoreError: the store is damaged, or its newest commits are gone.
             ModelMismatchError: the store was made with another model.
             ModelError: the model cannot be loaded.
         """
         with contextlib.ExitStack() as closing:
-            engine = closing.enter_context(owned_store(settings.data, reads_all=settings.check_at_start))
+            engine = closing.enter_context(owned_store(settings.place, reads_all=settings.check_at_start))
             models = models or load_models(settings.model, settings.pair_model)
             warm_up()
             check_model(engine, models)
@@ -151,7 +160,7 @@ class Desk:
         except (DBAPIError, ValueError) as error:
             desk._closing.close()
             raise StoreError(
-                f"The store in {settings.data} holds what cannot be read. `benang check` says where; restore a backup with "
+                f"The store in {told(settings.place)} holds what cannot be read. `benang check` says where; restore a backup with "
                 "`benang restore`."
             ) from error
         except BaseException:
@@ -160,13 +169,12 @@ class Desk:
         for thread in desk._threads:
             thread.start()
         desk._courier.start()
-        metrics.writer_lock_held.set(1)
         # Counting looks at every vector: when someone asks, not after every batch.
         metrics.database_vectors.set_function(desk._vectors_stored)
         metrics.night_success.set_function(lambda: desk._last_night()[0])
         metrics.night_seconds.set_function(lambda: desk._last_night()[1])
         metrics.backup_success.set_function(lambda: last_backup(settings.data))
-        metrics.disk_free_bytes.set_function(lambda: shutil.disk_usage(settings.data).free)
+        metrics.disk_free_bytes.set_function(lambda: bytes_free(settings.place))
         return desk
 
     # --- for callers, from any thread ---------------------------------------------------------------------------------
@@ -239,8 +247,9 @@ class Desk:
         return {
             "writer_alive": self._open and all(thread.is_alive() for thread in self._threads),
             "index_complete": self._window is not None,
+            "store_undamaged": not self._is_damaged,
             "schema_current": schema_is_current(self.reader),
-            "disk_free": shutil.disk_usage(self.settings.data).free >= self.settings.min_disk_free_bytes,
+            **conditions(self.settings.place, self.reader, self.settings.min_disk_free_bytes),
         }
 
     def close(self) -> None:
@@ -354,16 +363,22 @@ class Desk:
 
     def _next_job(self) -> _Job | None:
         """Wait for work; an idle desk that has lost its window makes it anew, so that it is ready before it is asked."""
-        while self._window is None:
-            with contextlib.suppress(queue.Empty):
-                return self._to_write.get_nowait()
-            try:
-                self._live()
-            except Exception as error:  # noqa: BLE001  the store still fails; the next try may not
-                log.warning("rebuild_failed", error=type(error).__name__)
+        while True:
+            while self._window is None:
                 with contextlib.suppress(queue.Empty):
-                    return self._to_write.get(timeout=RETRY_S)
-        return self._to_write.get()
+                    return self._to_write.get_nowait()
+                try:
+                    self._live()
+                except Exception as error:  # noqa: BLE001  the store still fails; the next try may not
+                    log.warning("rebuild_failed", error=type(error).__name__)
+                    with contextlib.suppress(queue.Empty):
+                        return self._to_write.get(timeout=RETRY_S)
+            with contextlib.suppress(queue.Empty):
+                return self._to_write.get(timeout=self._pulse_s)
+            try:
+                make_sure(self._engine)
+            except Exception as error:  # noqa: BLE001  the next round connects anew
+                self._distrust(error)
 
     def _run(self, job: _Job) -> None:
         assert job.call is not None
@@ -419,6 +434,8 @@ class Desk:
 
     def _acknowledge(self) -> None:
         """Write down how far the store has come, before anybody is told of it."""
+        if not self._acknowledged.is_kept:
+            return
         # On the writer's own connection: readers may have taken all of theirs.
         with contextlib.suppress(SQLAlchemyError), self._engine.connect() as connection:
             self._acknowledged.note(last_change(connection))
@@ -433,9 +450,13 @@ class Desk:
         """Drop the window, which may be ahead of the store, and name the failure for the caller."""
         self._window = None
         known = _store_error(error)
-        kind = "full" if isinstance(known, StorageFull) else "other"
+        kind = kind_of(error)
+        self._is_damaged |= kind == "corrupt"
+        if kind == "lost":
+            self.metrics.writer_lock_held.set(0)
         self.metrics.store_errors.labels(kind=kind).inc()
-        log.error("write_failed", error=type(error).__name__, exc_info=not isinstance(error, DBAPIError))
+        is_ours = not isinstance(error, DBAPIError | StoreError)
+        log.error("write_failed", error=type(error).__name__, kind=kind, exc_info=is_ours)
         return known
 
     def _live(self) -> Window:
@@ -459,6 +480,7 @@ class Desk:
                 for article_seq, blob in mended.items():
                     write.mend_vector(connection, article_seq, blob)
         self.metrics.index_vectors.set(len(window.articles))
+        self.metrics.writer_lock_held.set(1)
         return window
 
     def _remove(self, article_id: str, by: By) -> bool:
@@ -546,7 +568,8 @@ def _now_us() -> int:
 
 
 def _store_error(error: Exception) -> Exception:
+    if isinstance(error, StoreError):  # connected anew, and not the owner any longer
+        return StoreUnavailable()
     if not isinstance(error, DBAPIError):
         return error
-    code = getattr(error.orig, "sqlite_errorcode", None)
-    return StorageFull() if code in {_SQLITE_FULL, _SQLITE_IOERR_WRITE} else StoreUnavailable()
+    return StorageFull() if kind_of(error) == "full" else StoreUnavailable()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ from embeddings.text import TEXT_VERSION
 from service.archive import ArchiveVectors
 from service.learned import load_models
 from service.stage import BATCH, Found, HandsError, Stage, reach_of
-from service.store.engine import reader_engine
+from service.store.engine import reaches, reader_engine
 from service.stored_vectors import StoreVectors
 from service.witness import joined
 
@@ -43,12 +43,12 @@ class ClusterError(HandsError):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where workers find what they need: the folder of the store or of an archive, as they see it, and the models.
+    """Where workers find what they need: the store, or the folder of an archive, as they see it, and the models.
 
     `token` names the run, so that no worker takes what an earlier run left in its memory.
     """
 
-    folder: str
+    place: Path | str = field(repr=False)  # a URL may hold a password
     is_archive: bool
     model: str
     pair_model: str
@@ -77,7 +77,7 @@ class Remote:
     def open(self, level: Level, members: Members) -> Iterator[_Searching]:
         """Cut the members into pieces; workers read them when they are asked."""
         if self._source.is_archive:
-            missing = ArchiveVectors(Path(self._source.folder)).missing(members.seqs)
+            missing = ArchiveVectors(Path(self._source.place)).missing(members.seqs)
             if missing:
                 raise ClusterError(
                     f"The archive lacks {missing:,} of the articles to be compared: it is older than the store. "
@@ -204,7 +204,7 @@ def facts(source: Source) -> dict[str, str]:
         "faiss": version("faiss-cpu"),
         "numba": version("numba"),
         "numpy": np.__version__,
-        "data": str(Path(source.folder).is_dir()),
+        "data": str(reaches(source.place)),
     }
 
 
@@ -251,7 +251,6 @@ def _stage(source: Source, level: Level, place: tuple[int, int], members: Member
 
 def vectors_of(source: Source) -> Vectors:
     """Return the vectors of a source, as this machine reaches it."""
-    folder = Path(source.folder)
     if source.is_archive:
-        return ArchiveVectors(folder)
-    return StoreVectors(reader_engine(folder), load_models(source.model, source.pair_model))
+        return ArchiveVectors(Path(source.place))
+    return StoreVectors(reader_engine(source.place), load_models(source.model, source.pair_model))

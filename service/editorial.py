@@ -35,14 +35,14 @@ class EditRefusedError(ValueError):
 
 
 def say_alone(settings: Settings, group: str, action: str, word: dict[str, Any]) -> dict[str, Any]:
-    """Own the data folder, and merge, split or undo.
+    """Own the store, and merge, split or undo.
 
     Raises:
         EditRefusedError: the word cannot be taken; nothing changed.
-        StoreError: another process owns the folder, or the store is damaged.
+        StoreError: another process owns the store, or it is damaged.
     """
     _known(group, action)
-    with owned_store(settings.data, reads_all=False) as engine:
+    with owned_store(settings.place) as engine:
         try:
             with engine.begin() as connection:
                 said = _taken(connection, group, action, word).word

@@ -7,6 +7,7 @@
     │   └── Gone              deleted, the tombstone stays
     ├── QueueFull             the writer has as much as it may hold
     ├── TooManyStreams        as many streams are open as may be
+    ├── ReadOnly              only the process that writes can do this
     ├── NotReady              a condition of /readyz does not hold
     └── StoreUnavailable      the database did not answer
         └── StorageFull       no room for another commit
@@ -106,6 +107,7 @@ PROBLEMS: Mapping[str, Problem] = {
     "store_unavailable": Problem(
         503, "Store unavailable", "The database did not answer: try again, a repeated article is stored once."
     ),
+    "read_only": Problem(503, "Read only", "This process only reads: send this to the one that writes."),
     "storage_full": Problem(507, "Storage full", "There is no room to store more; reading goes on."),
 }
 
@@ -127,6 +129,7 @@ _PLACES = {"body": "", "query": "/query", "path": "/path", "header": "/header"}
 RETRY_AFTER_S = {
     "queue_full": 1,
     "rate_limited": 1,
+    "read_only": 1,
     "not_ready": 5,
     "too_many_streams": 5,
     "store_unavailable": 2,
@@ -250,6 +253,12 @@ class NotReady(BenangError):  # noqa: N818
     def __init__(self, *conditions: str) -> None:
         super().__init__(*conditions)
         self.conditions = conditions
+
+
+class ReadOnly(BenangError):  # noqa: N818
+    """This process reads what another one writes."""
+
+    code = "read_only"
 
 
 class StoreUnavailable(BenangError):  # noqa: N818

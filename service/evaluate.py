@@ -127,7 +127,7 @@ def replay(
         on_chunk(len(results))
 
     with tempfile.TemporaryDirectory(prefix="benang-evaluate-") as folder:
-        own = settings.model_copy(update={"data": Path(folder)})
+        own = settings.in_folder(Path(folder))
         with Desk.open(own, Metrics(), models=models) as desk:
             start = time.perf_counter()
             feed(desk, [record_of(article) for article in gold], on_chunk=keep)

@@ -395,7 +395,7 @@ def _scores(
     clusters: list[str] = []
     stories: list[str] = []
     with tempfile.TemporaryDirectory(prefix="benang-fit-") as folder:
-        own = settings.model_copy(update={"data": Path(folder)})
+        own = settings.in_folder(Path(folder))
         with Desk.open(own, Metrics(), models=models) as desk:
             for start in range(0, len(prepared), CHUNK):
                 outcomes = desk.submit_prepared(prepared[start : start + CHUNK]).result()

@@ -18,7 +18,6 @@ from service.store.trail import FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from sqlalchemy import Connection
 
@@ -41,7 +40,7 @@ def create_key(settings: Settings, wanted: dict[str, Any]) -> dict[str, Any]:
         KeyRefusedError: it cannot be; nothing changed.
         StoreError: the folder cannot hold a store, or another process owns it.
     """
-    service = running_service(settings.data)
+    service = running_service(settings)
     if service is not None:
         made: dict[str, Any] = _asked(service, "POST", "/v1/keys", wanted).json()
         return made
@@ -49,9 +48,7 @@ def create_key(settings: Settings, wanted: dict[str, Any]) -> dict[str, Any]:
         checked = KeyIn.model_validate(wanted)
     except ValidationError as error:
         raise KeyRefusedError(_in_words(Refused("invalid", field_errors(error.errors())))) from error
-    return _alone(
-        settings.data, lambda connection: issuing.create_key(connection, checked, FOLDER, _now_us())
-    )
+    return _alone(settings, lambda connection: issuing.create_key(connection, checked, FOLDER, _now_us()))
 
 
 def revoke_key(settings: Settings, key_id: str) -> None:
@@ -61,7 +58,7 @@ def revoke_key(settings: Settings, key_id: str) -> None:
         KeyRefusedError: there is none under this ID.
         StoreError: the folder cannot hold a store, or another process owns it.
     """
-    service = running_service(settings.data)
+    service = running_service(settings)
     unknown = KeyRefusedError(f"There is no key {key_id}. `benang keys list` shows them.")
     if service is not None:
         answer = _asked(service, "DELETE", f"/v1/keys/{quote(key_id, safe='')}")
@@ -69,13 +66,13 @@ def revoke_key(settings: Settings, key_id: str) -> None:
             raise unknown
         return
     try:
-        _alone(settings.data, lambda connection: issuing.revoke_key(connection, key_id, FOLDER, _now_us()))
+        _alone(settings, lambda connection: issuing.revoke_key(connection, key_id, FOLDER, _now_us()))
     except NotFound as error:
         raise unknown from error
 
 
-def _alone(folder: Path, work: Callable[[Connection], T]) -> T:
-    with owned_store(folder, reads_all=False) as engine:
+def _alone(settings: Settings, work: Callable[[Connection], T]) -> T:
+    with owned_store(settings.place) as engine:
         try:
             with engine.begin() as connection:
                 return work(connection)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -38,15 +37,14 @@ def recluster_alone(
     work: Work,
     on_progress: Callable[[Progress], None],
 ) -> dict[str, Any]:
-    """Own the data folder, run a night over it and return the run as the API shows it.
+    """Own the store, run a night over it and return the run as the API shows it.
 
     Raises:
-        StoreError: another process owns the folder, or the store is damaged.
+        StoreError: another process owns the store, or it is damaged.
         EmptyWindowError: there is nothing to look at.
         NightError: the night failed, and changed nothing; also when the store was made with another model.
     """
-    with ExitStack() as closing:
-        engine = closing.enter_context(owned_store(settings.data, reads_all=settings.check_at_start))
+    with owned_store(settings.place, reads_all=settings.check_at_start) as engine:
         run_id = ID_PREFIXES["run"] + str(ULID())
         with engine.begin() as connection:
             nights.give_up_lost(connection, _now_us())

@@ -7,8 +7,9 @@ import os
 import secrets
 import signal
 import socket
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -18,17 +19,21 @@ from service.desk import Desk
 from service.door import is_loopback
 from service.errors import StoreUnavailable
 from service.keyring import read_keys
+from service.readonly import ReadingDesk
 from service.schedule import Schedule
-from service.store.engine import FILE, FolderInUseError, own_folder, reader_engine
+from service.standby import Standby
+from service.store.engine import exists, is_owned, reader_engine, told
+from service.store.failures import StoreInUseError
 from service.telemetry import Metrics, set_up_logging
 from service.tracing import sending
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Callable, Iterator
 
-    from service.bell import Bell
+    from starlette.types import ASGIApp
+
     from service.settings import Settings
+    from service.store.engine import Place
 
 ADDRESS_FILE = "service.json"
 MAX_CONNECTIONS = 512
@@ -42,6 +47,8 @@ class CannotListenError(RuntimeError):
 def run_server(settings: Settings) -> None:
     """Serve until a signal says stop; what was accepted is finished first.
 
+    Where the store is a folder a second process is refused; beside PostgreSQL it stands by until the first one is gone.
+
     Raises:
         CannotListenError: the address is not loopback, there is no key, and the settings do not allow that.
         FolderInUseError: another process owns the data folder.
@@ -50,25 +57,63 @@ def run_server(settings: Settings) -> None:
     check_address(settings)
     set_up_logging()
     metrics = Metrics()
-    listener = _listen(settings.host, settings.port)
     secret = secrets.token_urlsafe(32)
-    with (
-        sending(settings.traces, version_of_benang()),
-        listener,
-        Desk.open(settings, metrics) as desk,
-        _nights(settings, desk),
-    ):
-        config = uvicorn.Config(
-            create_app(settings, desk, own_secret=secret),
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_graceful_shutdown=DRAIN_S,
-        )
-        host, port = listener.getsockname()[:2]
-        with _announced(settings.data, f"http://{_in_url(host)}:{port}", secret):
-            Server(config, desk.bell).run(sockets=[listener])
+    with sending(settings.traces, version_of_benang()), _listen(settings.host, settings.port) as listener:
+        if settings.read_only:
+            with ReadingDesk.open(settings, metrics) as reading:
+                print(_greeting(listener, "reads only"), flush=True)  # noqa: T201
+                _server(create_app(settings, reading), reading.bell.close).run(sockets=[listener])
+        elif isinstance(settings.place, Path):
+            with Desk.open(settings, metrics) as desk, _open_for_all(settings, desk, listener, secret):
+                app = create_app(settings, desk, own_secret=secret)
+                _server(app, desk.bell.close).run(sockets=[listener])
+        else:
+            _stand_by(settings, metrics, listener, secret)
+
+
+def _stand_by(settings: Settings, metrics: Metrics, listener: socket.socket, secret: str) -> None:
+    """Answer at once that the process lives, and everything else from when the store is its own."""
+    standby = Standby(settings, metrics)
+    server = _server(create_app(settings, standby=standby, own_secret=secret), standby.end_streams)
+    with ExitStack() as closing:
+        closing.callback(standby.close)
+        standby.on_open(lambda desk: closing.enter_context(_open_for_all(settings, desk, listener, secret)))
+        standby.start(server.leave)
+        try:
+            server.run(sockets=[listener])
+        finally:
+            standby.leave_off()
+    if standby.error is not None:
+        raise standby.error
+
+
+def _server(app: ASGIApp, end_streams: Callable[[], None]) -> Server:
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        limit_concurrency=MAX_CONNECTIONS,
+        timeout_graceful_shutdown=DRAIN_S,
+    )
+    return Server(config, end_streams)
+
+
+@contextmanager
+def _open_for_all(settings: Settings, desk: Desk, listener: socket.socket, secret: str) -> Iterator[None]:
+    """Say where the service listens, and run its nights, until the block ends."""
+    with _nights(settings, desk), _announced(settings.data, _url_of(listener), secret):
+        print(_greeting(listener, f"API: {_url_of(listener)}/docs"), flush=True)  # noqa: T201
+        yield
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{_in_url(host)}:{port}"
+
+
+def _greeting(listener: socket.socket, remark: str) -> str:
+    return f"benang listens on {_url_of(listener)}  ·  {remark}  ·  stop with Ctrl-C"
 
 
 @contextmanager
@@ -90,21 +135,21 @@ def check_address(settings: Settings) -> None:
     Raises:
         CannotListenError: the address is not loopback, no key was ever created, and `open_beyond_loopback` is off.
     """
-    if settings.open_beyond_loopback or is_loopback(settings.host) or _has_keys(settings.data):
+    if settings.open_beyond_loopback or is_loopback(settings.host) or _has_keys(settings.place):
         return
     raise CannotListenError(
-        f"{settings.host} can be reached from other machines, and {settings.data} has no key yet: whoever reaches it "
+        f"{settings.host} can be reached from other machines, and {told(settings.place)} has no key yet: whoever reaches it "
         f"could write and delete. Make one first (benang keys create NAME --scope admin --data {settings.data}), "
         "listen on 127.0.0.1, or set BENANG_OPEN_BEYOND_LOOPBACK=true if the network itself is closed (a container's "
         "own network, say)."
     )
 
 
-def _has_keys(folder: Path) -> bool:
-    """Say whether callers of a store need keys; one of an earlier version has none."""
-    if not (folder / FILE).is_file():
+def _has_keys(place: Place) -> bool:
+    """Say whether callers of a store need keys; one of an earlier version, or that cannot be read, has none."""
+    if not exists(place):
         return False
-    engine = reader_engine(folder)
+    engine = reader_engine(place)
     try:
         return read_keys(engine).has_keys
     except StoreUnavailable:
@@ -115,7 +160,7 @@ def _has_keys(folder: Path) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A service that runs: where it listens, and the secret that commands on its folder show it."""
+    """A service that runs: where it listens, and the secret that commands beside it show it."""
 
     url: str
     secret: str = field(repr=False)
@@ -126,34 +171,37 @@ class Running:
         return {"Authorization": f"Bearer {self.secret}"}
 
 
-def running_service(folder: Path) -> Running | None:
-    """Return the service that owns `folder`, or None when nobody does.
+def running_service(settings: Settings) -> Running | None:
+    """Return the service that owns the store, or None when nobody does.
 
     Raises:
-        FolderInUseError: a process owns the folder but does not say where it listens.
+        StoreInUseError: a process owns it, and the data folder does not say where it listens.
+        StoreError: the store cannot be reached.
     """
-    file = folder / ADDRESS_FILE
-    if not (folder / "lock").exists():
+    if not is_owned(settings.place):
         return None
-    try:
-        with own_folder(folder):
-            return None
-    except FolderInUseError:
-        if not file.exists():
-            raise
+    file = settings.data / ADDRESS_FILE
+    if not file.exists():
+        raise StoreInUseError(
+            f"Another benang process writes to {told(settings.place)}. Stop it, or send requests to it instead."
+        )
     return Running(**json.loads(file.read_text(encoding="utf-8")))
 
 
 class Server(uvicorn.Server):
     """A server that ends the streams before it waits for answers, and returns after its shutdown."""
 
-    def __init__(self, config: uvicorn.Config, bell: Bell) -> None:
+    def __init__(self, config: uvicorn.Config, end_streams: Callable[[], None]) -> None:
         super().__init__(config)
-        self._bell = bell
+        self._end_streams = end_streams
+
+    def leave(self) -> None:
+        """Stop as after a signal; from any thread."""
+        self.should_exit = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Drain: an open stream would never finish by itself."""
-        self._bell.close()
+        self._end_streams()
         await super().shutdown(sockets)
 
     @contextmanager
@@ -172,11 +220,11 @@ class Server(uvicorn.Server):
 @contextmanager
 def _announced(folder: Path, url: str, secret: str) -> Iterator[None]:
     """Write where the service listens, for the owner of the folder alone: the secret opens everything."""
+    folder.mkdir(parents=True, exist_ok=True)
     file = folder / ADDRESS_FILE
     file.unlink(missing_ok=True)
     with open(file, "x", encoding="utf-8", opener=_private) as out:
         out.write(json.dumps({"url": url, "secret": secret}) + "\n")
-    print(f"benang listens on {url}  ·  API: {url}/docs  ·  stop with Ctrl-C", flush=True)  # noqa: T201
     try:
         yield
     finally:

@@ -6,10 +6,11 @@ import json
 from pathlib import Path
 from typing import Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 BUNDLED = "bundled"
+POSTGRES = "postgresql+psycopg://"
 CUTS_FILE = "cuts.json"
 """In a folder of pair models: the cuts that go with them, by the names of the settings."""
 
@@ -17,9 +18,13 @@ CUTS_FILE = "cuts.json"
 class Settings(BaseSettings):
     """What an operator may choose; `docs/operations.md` lists every field (a test compares them)."""
 
-    model_config = SettingsConfigDict(env_prefix="BENANG_", extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="BENANG_", extra="forbid", hide_input_in_errors=True)
 
     data: Path = Field(default=Path("data"), description="Folder that holds the store.")
+    store: SecretStr = Field(
+        default=SecretStr(""),
+        description="PostgreSQL database that holds the store instead (`postgresql+psycopg://…`); empty for SQLite.",
+    )
     model: str = Field(
         default="bundled",
         description="Encoder: `bundled`, a local sentence-transformers folder, or a hub name.",
@@ -37,6 +42,10 @@ class Settings(BaseSettings):
 
     docs: bool = Field(
         default=True, description="Whether the pages (`/`, `/docs`) and `/openapi.json` are answered."
+    )
+
+    read_only: bool = Field(
+        default=False, description="Whether the service only reads what another one writes."
     )
 
     cut: float = Field(
@@ -122,6 +131,22 @@ class Settings(BaseSettings):
         description="OTLP collector that spans are sent to (`http://localhost:4318/v1/traces`); empty for none.",
     )
     batch_size: int = Field(default=256, gt=0, description="Articles the writer decides in one transaction.")
+
+    @property
+    def place(self) -> Path | str:
+        """Where the store is: the data folder, or the URL of a PostgreSQL database, its password in clear."""
+        return self.store.get_secret_value() or self.data
+
+    def in_folder(self, folder: Path) -> Settings:
+        """Return the same settings for another store, in a folder of its own."""
+        return self.model_copy(update={"data": folder, "store": SecretStr("")})
+
+    @field_validator("store")
+    @classmethod
+    def _is_postgres(cls, store: SecretStr) -> SecretStr:
+        if store.get_secret_value() and not store.get_secret_value().startswith(POSTGRES):
+            raise ValueError(f"begin it with {POSTGRES} or leave it empty")
+        return store
 
     @model_validator(mode="after")
     def _take_cuts_of_the_pair_model(self) -> Self:

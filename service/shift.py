@@ -7,6 +7,7 @@ import multiprocessing
 import traceback
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -27,7 +28,6 @@ from service.stored_vectors import StoreVectors
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
@@ -67,7 +67,7 @@ def night_of(settings: Settings, window_days: float, now_us: int) -> Night:
 class Work:
     """Who works: `jobs` processes of this machine (0: one a core), or the Dask cluster of the scheduler at an address.
 
-    Workers of a cluster read vectors from the `archive`, a folder that all of them reach, else from the data folder.
+    Workers of a cluster read vectors from the `archive`, a folder that all of them reach, else from the store.
     """
 
     jobs: int = 0
@@ -138,7 +138,7 @@ def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> t
         warm_up()
         # Processes that are forked off hang in libraries whose threads stayed behind; each has a core to itself anyway.
         threadpool_limits(1)
-        engine = reader_engine(settings.data)
+        engine = reader_engine(settings.place)
         with engine.connect() as connection:
             require_model(write.get_meta(connection), models)
         gc.disable()  # nothing on this road is cyclic, and what is forked off shares memory only while untouched
@@ -176,9 +176,9 @@ def _hands(settings: Settings, night: Night, work: Work, models: Models, engine:
         raise HandsError(f"{error}: a Dask cluster needs `pip install benang[cluster]`.") from error
     if work.archive is not None:
         _check_archive(engine, read_facts(work.archive))
-    folder = (work.archive or settings.data).resolve()
+    place = work.archive or settings.place
     source = Source(
-        str(folder),
+        place.resolve() if isinstance(place, Path) else place,
         work.archive is not None,
         settings.model,
         settings.pair_model,

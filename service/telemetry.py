@@ -95,9 +95,14 @@ class Metrics:
             "index_vectors", "Vectors in the index; alert when it differs from the database."
         )
         self.database_vectors = gauge("database_vectors", "Vectors of the live window in the database.")
-        self.disk_free_bytes = gauge("disk_free_bytes", "Free space where the store lies.")
+        self.disk_free_bytes = gauge(
+            "disk_free_bytes", "Free space where the store lies; not a number on PostgreSQL."
+        )
         self.streams = gauge("streams", "Streams of the change feed that are open.")
         self.writer_lock_held = gauge("writer_lock_held", "Whether this process owns the store.")
+        self.feed_lag_seconds = gauge(
+            "feed_lag_seconds", "How late a process that only reads heard of the newest change."
+        )
         self._build = Gauge(
             "benang_build_info",
             "Version, model and store.",

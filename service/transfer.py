@@ -17,8 +17,10 @@ from pydantic_core import from_json, to_json
 from service.backup import Restored, new_store, settle
 from service.placing import part_in, put_in_place
 from service.store import copying, rows
-from service.store.engine import FILE, StoreError, known_schemas, migrate, own_folder, writer_engine
+from service.store.engine import known_schemas, migrate, writer_engine
+from service.store.failures import StoreError
 from service.store.rows import Extent, Row
+from service.store.sqlite import FILE, own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

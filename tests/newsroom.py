@@ -10,7 +10,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Engine, create_engine, delete, insert, select, update
+from places import place_of
+from sqlalchemy import Engine, delete, insert, select, update
 
 from service.bell import Bell
 from service.extract import PagePool
@@ -18,8 +19,8 @@ from service.model import Article, Outcome, Placement, Reason, Status
 from service.plan import Plan
 from service.similar import Neighbour
 from service.store import nights
-from service.store.engine import FILE, reader_engine
-from service.store.tables import articles, clusters, metadata, revisions, stories, tombstones, unsettled
+from service.store.engine import migrate, reader_engine, writer_engine
+from service.store.tables import articles, clusters, revisions, stories, tombstones, unsettled
 from service.store.trail import record
 from service.telemetry import Metrics
 
@@ -158,8 +159,8 @@ def random_world(seed: int, size: int = 200) -> World:
 
 def new_store(folder: Path) -> Engine:
     """Make an empty store in a file, as readers expect it."""
-    engine = create_engine(f"sqlite:///{folder / FILE}")
-    metadata.create_all(engine)
+    engine = writer_engine(place_of(folder))
+    migrate(engine)
     return engine
 
 
@@ -174,7 +175,7 @@ class FakeDesk:
         self.pages = PagePool(timeout=settings.extraction_timeout_s)
         self.bell = Bell()
         self.writer = new_store(settings.data)
-        self.reader = reader_engine(settings.data)
+        self.reader = reader_engine(place_of(settings.data))
         self.conditions = {"writer_alive": True, "index_complete": True}
         self.refuses: BenangError | None = None
         self.fails: Exception | None = None

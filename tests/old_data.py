@@ -21,7 +21,8 @@ from service.desk import Desk
 from service.editing import Editor
 from service.settings import Settings
 from service.store import tables
-from service.store.engine import FILE, known_schemas, migrate, writer_engine
+from service.store.engine import known_schemas, migrate, writer_engine
+from service.store.sqlite import FILE
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:

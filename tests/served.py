@@ -34,7 +34,7 @@ def served(desk: Any, *, own_secret: str | None = None) -> Iterator[str]:
     config = uvicorn.Config(
         create_app(desk.settings, desk, own_secret=own_secret), log_config=None, access_log=False
     )
-    server = _Quiet(config, desk.bell)
+    server = _Quiet(config, desk.bell.close)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     deadline = time.monotonic() + PATIENCE_S

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fastapi.testclient import TestClient
 from newsroom import NOW, FakeDesk
+from places import settings_of
 from test_api import JSON, assert_problem
 from wire import FIRE, FIRE_RETOLD, FLOOD, dump, faults, models
 
@@ -15,12 +16,13 @@ from service.app import create_app
 from service.desk import Desk
 from service.edit_schemas import MAX_NOTE, MAX_SPLIT
 from service.errors import QueueFull, Refused, StorageFull, StoreUnavailable
-from service.settings import Settings
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.usefixtures("database")
 
 BURNT = "Kebakaran Pasar Rengasdengkul Hanguskan Puluhan Kios"
 EDIT = {
@@ -53,7 +55,7 @@ PATIENCE_S = 60
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.open(Settings(data=tmp_path, body_timeout_s=5), Metrics(), models=models()) as made:
+    with Desk.open(settings_of(tmp_path, body_timeout_s=5), Metrics(), models=models()) as made:
         yield made
         assert faults(made.reader) == []
 
@@ -70,9 +72,11 @@ def posted(client: TestClient) -> dict[str, dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Desk, TestClient, dict[str, Any]]]:
+def still(
+    kind: str, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Desk, TestClient, dict[str, Any]]]:
     """A desk that many tests share: all they ask of it is refused."""
-    own = Settings(data=tmp_path_factory.mktemp("data"), body_timeout_s=5)
+    own = settings_of(tmp_path_factory.mktemp("data"), body_timeout_s=5)
     with (
         Desk.open(own, Metrics(), models=models()) as made,
         TestClient(create_app(own, made), raise_server_exceptions=False) as opened,
@@ -415,7 +419,7 @@ def test_the_latest_words_come_first(client: TestClient, posted: dict[str, Any])
 
 @pytest.fixture
 def fake(tmp_path: Path) -> Iterator[FakeDesk]:
-    made = FakeDesk(Settings(data=tmp_path))
+    made = FakeDesk(settings_of(tmp_path))
     yield made
     made.close()
 
@@ -469,7 +473,7 @@ def test_a_desk_that_refuses_is_a_problem(runs: TestClient, fake: FakeDesk, erro
 
 def test_a_real_run_over_http(tmp_path: Path) -> None:
     """A dry run says what would change and changes nothing; a run settles every article; a word stands through it."""
-    with TestClient(create_app(Settings(data=tmp_path)), raise_server_exceptions=False) as client:
+    with TestClient(create_app(settings_of(tmp_path)), raise_server_exceptions=False) as client:
         found = [
             client.post(
                 "/v1/articles",

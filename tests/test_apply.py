@@ -7,12 +7,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import pytest
+from places import settings_of
 from told import assert_told
 from wire import faults, look_alikes, proposal_of
 
 from service.desk import Desk
 from service.learned import load_models
-from service.settings import Settings
 from service.store.apply import foretell
 from service.store.read import assignments
 from service.store.redirect import current_id
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.model import Article, Outcome
+
+pytestmark = pytest.mark.usefixtures("database")
 
 PATIENCE_S = 60
 KNOWN = 200
@@ -36,7 +38,7 @@ def stream(seed: int) -> list[Article]:
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:
-    with Desk.open(Settings(data=tmp_path), Metrics(), models=load_models("bundled")) as opened:
+    with Desk.open(settings_of(tmp_path), Metrics(), models=load_models("bundled")) as opened:
         yield opened
         assert faults(opened.reader) == []
         assert_told(opened.reader)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from mirror import Mirror, apply
 from newsroom import FakeDesk, identity
+from places import settings_of
 from sqlalchemy import select
 from test_api import assert_problem
 from test_desk import PATIENCE_S, opened
@@ -26,7 +27,6 @@ from service.editing import Editor
 from service.errors import Refused
 from service.model import KINDS
 from service.nightly import EmptyWindowError
-from service.settings import Settings
 from service.store import edits
 from service.store.changes import RESTORED, Change, read_page, tell, tell_restored
 from service.store.tables import articles, clusters, stories
@@ -42,10 +42,12 @@ if TYPE_CHECKING:
     from service.nightly import Proposal
     from service.store.edits import Level
 
+pytestmark = pytest.mark.usefixtures("database")
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[FakeDesk]:
-    made = FakeDesk(Settings(data=tmp_path))
+    made = FakeDesk(settings_of(tmp_path))
     yield made
     made.close()
 

@@ -35,7 +35,8 @@ from service.prepare import prepare
 from service.schemas import ArticleIn
 from service.server import CannotListenError, check_address, running_service
 from service.settings import Settings
-from service.store.engine import _MIGRATIONS, FolderInUseError, writer_engine
+from service.store.engine import MIGRATIONS, writer_engine
+from service.store.failures import StoreInUseError
 from service.store.keys import add_key
 from service.telemetry import Metrics
 
@@ -422,7 +423,7 @@ def test_second_service_on_the_folder_is_refused(service: Service) -> None:
 
     assert second.returncode == 2
     assert "Another benang process writes to" in " ".join(errors.decode().split())
-    still = running_service(service.data)
+    still = running_service(Settings(data=service.data))
     assert still is not None
     assert still.url == service.url, "the address of the first one must stay"
     assert service.get("/livez") == {"status": "alive"}
@@ -446,7 +447,7 @@ def test_stopped_service_leaves_a_whole_store(sign: signal.Signals, tmp_path: Pa
         if file.name not in {"lock", "acknowledged"} and file.stat().st_size
     }
     assert left == {"benang.db", *(("benang.db-wal", "benang.db-shm", "service.json") if was_killed else ())}
-    assert running_service(data) is None
+    assert running_service(Settings(data=data)) is None
     listed = json.loads(run("stories", "--data", data, "--json").stdout)["items"]
     assert [item["article_count"] for item in listed] == [1]
     assert run("check", "--data", data).exit_code == 0
@@ -457,8 +458,8 @@ def test_folder_without_an_address_is_not_guessed_at(tmp_path: Path) -> None:
     handle = os.open(tmp_path / "lock", os.O_RDWR | os.O_CREAT)
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        with pytest.raises(FolderInUseError):
-            running_service(tmp_path)
+        with pytest.raises(StoreInUseError):
+            running_service(Settings(data=tmp_path))
         result = run("ingest", write_lines(tmp_path / "a.ndjson", read_articles()[:1]), "--data", tmp_path)
         assert result.exit_code == 2
         assert "Another benang process writes to" in said(result)
@@ -493,7 +494,7 @@ def test_a_key_opens_the_way_to_other_machines(tmp_path: Path) -> None:
     for version in ("0003", "head"):  # a store of an earlier version has no keys
         with engine.begin() as connection:
             config = Config()
-            config.set_main_option("script_location", str(_MIGRATIONS))
+            config.set_main_option("script_location", str(MIGRATIONS))
             config.attributes["connection"] = connection
             command.upgrade(config, version)
         with pytest.raises(CannotListenError, match="no key yet"):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from places import environment_of, place_of, settings_of
 from wire import demo_articles, look_alikes
 
 from benchmarks.cluster import PATIENCE_S, DaskCluster, dask_cluster
@@ -25,7 +26,6 @@ from service.distributed import ClusterError, Source, connected, pieces
 from service.learned import load_models
 from service.nightly import Night, propose
 from service.parallel import Local
-from service.settings import Settings
 from service.stage import Horizons, Members
 from service.stored_vectors import StoreVectors
 from service.telemetry import Metrics
@@ -47,7 +47,7 @@ def models() -> Models:
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Path:
+def store(database: str, tmp_path_factory: pytest.TempPathFactory, models: Models) -> Path:
     """A store of invented news spread over months, so that a night has several pieces."""
     folder = tmp_path_factory.mktemp("store")
     stream = [*demo_articles(), *look_alikes(3, 200)]
@@ -55,7 +55,7 @@ def store(tmp_path_factory: pytest.TempPathFactory, models: Models) -> Path:
         dataclasses.replace(one, published_at=one.published_at - timedelta(days=30 * (place % 5)))
         for place, one in enumerate(stream)
     ]
-    with Desk.open(Settings(data=folder), Metrics(), models=models) as desk:
+    with Desk.open(settings_of(folder), Metrics(), models=models) as desk:
         for start in range(0, len(spread), 50):
             desk.submit(spread[start : start + 50]).result(PATIENCE_S)
     return folder
@@ -75,14 +75,14 @@ def here(store: Path, models: Models) -> Plan:
 
 @contextmanager
 def desk_of(folder: Path, models: Models) -> Iterator[Desk]:
-    with Desk.open(Settings(data=folder), Metrics(), models=models) as desk:
+    with Desk.open(settings_of(folder), Metrics(), models=models) as desk:
         yield desk
 
 
 def source_of(folder: Path, *, is_archive: bool = False, **changes: Any) -> Source:
     return Source(
         **{
-            "folder": str(folder),
+            "place": folder if is_archive else place_of(folder),
             "is_archive": is_archive,
             "model": "bundled",
             "pair_model": "bundled",
@@ -215,7 +215,7 @@ def test_an_archive_older_than_the_store(
     store: Path, models: Models, cluster: DaskCluster, tmp_path: Path
 ) -> None:
     folder = tmp_path / "archive"
-    with Desk.open(Settings(data=tmp_path / "data"), Metrics(), models=models) as desk:
+    with Desk.open(settings_of(tmp_path / "data"), Metrics(), models=models) as desk:
         desk.submit(demo_articles()[:20]).result(PATIENCE_S)
         with desk.reader.connect() as connection:
             write_archive(connection, folder)
@@ -246,6 +246,7 @@ def test_from_the_terminal(store: Path, cluster: DaskCluster) -> None:
     command = [sys.executable, "-m", "service.cli", "recluster", "--data", str(store), "--dry-run", "--json"]
     done = subprocess.run(
         [*command, "--window", "36000d", "--scheduler", cluster.address],
+        env=os.environ | environment_of(store),
         capture_output=True,
         text=True,
         timeout=120,

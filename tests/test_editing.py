@@ -15,6 +15,7 @@ import pytest
 from helpers import unhurried
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import settings_of
 from sqlalchemy import delete, func, literal, select, update
 from wire import FIRE, FIRE_RETOLD, FLOOD, NOW_US, OUTLETS, article, dump, faults, look_alikes, models
 
@@ -26,7 +27,6 @@ from service.model import Reason
 from service.nightly import EmptyWindowError, Night, Proposal, propose
 from service.parallel import Local
 from service.plan import Move, Opening, Plan
-from service.settings import Settings
 from service.stage import Horizons
 from service.store import edits, groups, snapshot, tables
 from service.store.read import assignments, get_explanation
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from service.model import Article, Outcome
     from service.store.apply import Applied
     from service.store.edits import Level
+
+pytestmark = pytest.mark.usefixtures("database")
 
 PATIENCE_S = 60
 ALONE = Reason("regrouped", 0.5, 0.36, None, None, {}, "test")
@@ -170,7 +172,7 @@ def codes(refusal: Refused) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Newsroom]:
-    own = Settings(data=tmp_path, recluster_window_days=3650)
+    own = settings_of(tmp_path, recluster_window_days=3650)
     with Desk.open(own, Metrics(), models=models()) as desk:
         yield Newsroom(desk)
         assert faults(desk.reader) == []
@@ -1015,7 +1017,7 @@ class History:
 
 def lived(seed: int, steps: int) -> Counter[str]:
     with tempfile.TemporaryDirectory() as folder:
-        own = Settings(data=Path(folder), recluster_window_days=3650)
+        own = settings_of(Path(folder), recluster_window_days=3650)
         with Desk.open(own, Metrics(), models=models()) as desk:
             history = History(Newsroom(desk), seed)
             history._post()

@@ -26,9 +26,9 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("files on disk", ("service.placing",)),
     ("the store", ("service.store",)),
     ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.similar", "service.check", "service.backup", "service.transfer", "service.courier", "service.keyring", "service.issuing")),
-    ("the desk", ("service.desk",)),
+    ("the desk", ("service.desk", "service.readonly")),
     ("HTTP", ("service.inflate", "service.api", "service.door", "service.guard")),
-    ("wiring", ("service.app", "service.schedule", "service.server")),
+    ("wiring", ("service.standby", "service.app", "service.schedule", "service.server")),
     ("files", ("service.intake", "service.reclustering", "service.editorial", "service.locksmith", "service.reading", "service.feed", "service.evaluate", "service.fit")),
     ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
@@ -58,6 +58,7 @@ HOMES: dict[str, set[str]] = {
     "sqlalchemy": {
         "service.store",
         "service.desk",
+        "service.readonly",
         "service.api.desk",
         "service.api.edits",
         "service.api.keys",
@@ -93,7 +94,7 @@ TYPE_ONLY: dict[str, set[str]] = {
         "service.issuing",
         "service.locksmith",
     },
-    "starlette": {"service.app", "service.door", "service.guard"},
+    "starlette": {"service.app", "service.door", "service.guard", "service.server"},
 }
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve", "yaml"}
 FORBIDDEN_CALLS = {

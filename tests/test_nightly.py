@@ -13,6 +13,7 @@ import pytest
 from helpers import unhurried
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from places import settings_of
 from wire import (
     FIRE,
     FIRE_RETOLD,
@@ -37,7 +38,6 @@ from service.learned import load_models
 from service.nightly import EmptyWindowError
 from service.prepare import prepare
 from service.schemas import ArticleIn
-from service.settings import Settings
 from service.store.read import assignments
 from service.store.redirect import current_id, resolved
 from service.telemetry import Metrics
@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     Named = dict[str, tuple[str, str]]
     """By external ID: those of the first articles of cluster and story."""
 
+pytestmark = pytest.mark.usefixtures("database")
+
 PATIENCE_S = 60
 GOLD = Path(__file__).parent / "data" / "small_gold_id.ndjson"
 
@@ -60,7 +62,7 @@ def opened(learned: Models | None = None) -> Iterator[Desk]:
     with (
         tempfile.TemporaryDirectory() as folder,
         Desk.open(
-            Settings(data=Path(folder), recluster_window_days=3650),
+            settings_of(Path(folder), recluster_window_days=3650),
             Metrics(),
             models=learned or load_models("bundled"),
         ) as desk,
@@ -230,7 +232,7 @@ def test_the_window_follows(items: tuple[Article, ...]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = []
         for number in range(2):
-            own = Settings(data=Path(folder) / str(number))
+            own = settings_of(Path(folder) / str(number))
             with Desk.open(own, Metrics(), models=load_models("bundled")) as desk:
                 post(desk, items[:half], 64)
                 desk.carry_out(proposal_of(desk), "run_1").result(PATIENCE_S)
@@ -293,7 +295,7 @@ def test_look_alikes_in_any_batches(seed: int, cuts: int) -> None:
     expected = grouped(stream, 1, models())
     with tempfile.TemporaryDirectory() as folder:
         outcomes: list[Outcome] = []
-        own = Settings(data=Path(folder), recluster_window_days=3650)
+        own = settings_of(Path(folder), recluster_window_days=3650)
         with Desk.open(own, Metrics(), models=models()) as desk:
             for part in cut(stream, cuts):
                 outcomes += desk.submit(part).result(PATIENCE_S)

@@ -21,7 +21,8 @@ from test_changes import follow, truth
 from test_desk import opened, post
 from wire import Groups, faults, groups
 
-from service.store.engine import FILE, known_schemas
+from service.store.engine import known_schemas
+from service.store.sqlite import FILE
 from service.store.tables import articles, redirects, revisions, tombstones, unsettled
 
 if TYPE_CHECKING:

@@ -29,6 +29,8 @@ from service.store.read import ArticleFilter, rfc3339
 from service.store.tables import articles, revisions, tombstones
 from service.timeline import title_terms
 
+pytestmark = pytest.mark.usefixtures("database")
+
 WIB = timezone(timedelta(hours=7))
 
 
@@ -38,7 +40,7 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def engine(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+def engine(database: str, world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     made = new_store(tmp_path_factory.mktemp("store"))
     world.store(made)
     yield made
@@ -308,7 +310,8 @@ def test_lists_need_few_statements(connection: Connection, engine: Engine) -> No
     counted: list[str] = []
 
     def count(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        counted.append(statement)
+        if not statement.startswith("BEGIN"):
+            counted.append(statement)
 
     event.listen(engine, "before_cursor_execute", count)
     try:
@@ -391,7 +394,7 @@ def test_empty_store_answers(tmp_path: Path) -> None:
 def test_broken_database_is_unavailable(tmp_path: Path) -> None:
     engine = new_store(tmp_path)
     with engine.begin() as connection:
-        connection.exec_driver_sql("DROP TABLE articles")
+        connection.exec_driver_sql("ALTER TABLE articles RENAME TO other")
     with pytest.raises(StoreUnavailable), read.reading(engine) as connection:
         read.list_articles(connection, ArticleFilter(), limit=5)
     engine.dispose()

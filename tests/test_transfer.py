@@ -24,7 +24,8 @@ from test_desk import opened, post
 from wire import faults, groups, look_alikes
 
 from service.store.changes import RESTORED
-from service.store.engine import FILE, FolderInUseError, StoreError, own_folder, reader_engine
+from service.store.failures import FolderInUseError, StoreError
+from service.store.sqlite import FILE, own_folder, reader_engine
 from service.store.tables import articles, changes, metadata
 from service.transfer import TransferError, export_lines, import_lines
 

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mirror import Mirror, apply
 from newsroom import FakeDesk
+from places import settings_of
 from receiver import Receiver, first_seen, receiving
 from sqlalchemy import event
 from sqlalchemy.exc import OperationalError
@@ -28,7 +29,6 @@ from wire import look_alikes
 from service import courier
 from service.app import create_app
 from service.model import KINDS
-from service.settings import Settings
 from service.store.changes import Change, last_change, tell, tell_restored
 from service.store.webhooks import MAX_WEBHOOKS, add_webhook, list_webhooks, remove_webhook
 from service.webhooks import (
@@ -62,7 +62,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
+def desk(tmp_path: Path, database: str) -> Iterator[Desk]:
     with opened(tmp_path, webhook_hosts=HOSTS) as one:
         yield one
 
@@ -541,7 +541,7 @@ def test_a_desk_that_closes_does_not_wait_for_ever(
 
 @pytest.fixture
 def newsroom(tmp_path: Path) -> Iterator[FakeDesk]:
-    made = FakeDesk(Settings(data=tmp_path, webhook_hosts=HOSTS))
+    made = FakeDesk(settings_of(tmp_path, webhook_hosts=HOSTS))
     yield made
     made.close()
 
@@ -614,7 +614,7 @@ def test_what_a_webhook_asks_is_checked(
 
 
 def test_webhooks_are_off_until_a_host_is_named(tmp_path: Path) -> None:
-    desk = FakeDesk(Settings(data=tmp_path))
+    desk = FakeDesk(settings_of(tmp_path))
     with TestClient(create_app(desk.settings, desk), raise_server_exceptions=False) as client:
         assert_problem(client.post("/v1/webhooks", json={"url": "https://hooks.example/"}), "webhooks_off")
         assert client.get("/v1/webhooks").json() == {"items": []}

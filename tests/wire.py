@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING, Any
 
 from helpers import HashingEncoder
+from places import place_of
 from sqlalchemy import select
 
 from embeddings.encoder import BUNDLED
@@ -28,7 +29,9 @@ from service.schemas import ArticleIn
 from service.settings import Settings
 from service.shift import night_of
 from service.store import tables
+from service.store.carrying import copy_rows
 from service.store.engine import migrate, writer_engine
+from service.store.opening import owned_store
 from service.store.remove import Removal, remove_article
 from service.stored_vectors import StoreVectors
 
@@ -286,6 +289,12 @@ def dump(engine: Engine) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
+def copied(source: Engine, folder: Path) -> None:
+    """Make a store equal to another one."""
+    with owned_store(place_of(folder)) as target, source.connect() as there, target.begin() as here:
+        copy_rows(there, here)
+
+
 def faults(engine: Engine) -> list[str]:
     """What the store's own check finds, by name."""
     with engine.connect() as connection:
@@ -301,7 +310,7 @@ class Room:
         self.models = models(dimension)
         self.cuts = Cuts(settings.cut, settings.story_cut)
         self.settings = settings
-        self.engine = writer_engine(folder)
+        self.engine = writer_engine(place_of(folder))
         migrate(self.engine)
         self.window = self.rebuilt()
 

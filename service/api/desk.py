@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine
 
 from service.bell import Bell
 from service.editing import Edited
-from service.errors import NotReady
+from service.errors import NotReady, ReadOnly
 from service.extract import PagePool
 from service.model import Article, Outcome
 from service.settings import Settings
@@ -23,6 +23,8 @@ from service.telemetry import Metrics
 
 T = TypeVar("T")
 
+_READING = {"GET", "HEAD", "OPTIONS"}
+
 
 class Desk(Protocol):
     """The part of `service.desk.Desk` that answers requests."""
@@ -30,9 +32,12 @@ class Desk(Protocol):
     settings: Settings
     metrics: Metrics
     reader: Engine
-    pages: PagePool
     bell: Bell
     model: str
+
+    @property
+    def pages(self) -> PagePool:
+        """The processes that read pages."""
 
     def ready(self) -> dict[str, bool]:
         """Say which conditions of service hold."""
@@ -70,8 +75,18 @@ def open_desk(app: FastAPI) -> Desk:
     """
     desk: Desk | None = app.state.desk
     if desk is None:
-        raise NotReady("desk_open")
+        raise NotReady(app.state.lacks)
     return desk
+
+
+def refuse_writes(request: Request) -> None:
+    """Let through what only reads.
+
+    Raises:
+        ReadOnly: It would write.
+    """
+    if request.method not in _READING:
+        raise ReadOnly
 
 
 def get_desk(request: Request) -> Desk:

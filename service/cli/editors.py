@@ -94,7 +94,7 @@ def _edit(data: Path | None, group: str, action: str, word: dict[str, Any], as_j
     settings = settings_of(data=data)
     require_store(settings)
     try:
-        service = running_service(settings.data)
+        service = running_service(settings)
         said = (
             say_alone(settings, group, action, word)
             if service is None

@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from service import console
-from service.cli.options import Data, Json, app, fail, print_json, reading_store, require_store, settings_of
+from service.cli.options import (
+    Data,
+    Json,
+    app,
+    fail,
+    print_json,
+    reading_store,
+    require_folder,
+    require_store,
+    settings_of,
+)
 
 if TYPE_CHECKING:
     from service.backup import Restored
@@ -35,6 +45,9 @@ def backup(
     from service.store.copying import CopyError  # noqa: PLC0415
 
     settings = settings_of(data=data)
+    require_folder(
+        settings, "Back up the database: `pg_dump -Fc`, or a base backup with an archive of the log."
+    )
     require_store(settings)
     try:
         with console.bytes_bar("Copying", quiet=as_json) as progress:
@@ -65,9 +78,10 @@ def restore(
     Refused while a service runs on the folder. Exit status 1 when the check found something that does not mend itself.
     """
     from service.backup import restore as put_back  # noqa: PLC0415
-    from service.store.engine import StoreError  # noqa: PLC0415
+    from service.store.failures import StoreError  # noqa: PLC0415
 
     settings = settings_of(data=data)
+    require_folder(settings, "Restore the database with `pg_restore`, then run `benang check`.")
     try:
         with console.bytes_bar("Copying", quiet=as_json) as progress:
             done = put_back(backup, settings.data, replace=replace, progress=progress)
@@ -116,8 +130,8 @@ def _export_archive(settings: Settings, out: Path, *, quiet: bool) -> dict[str, 
         from service.archive import ArchiveError, write_archive  # noqa: PLC0415
     except ImportError as error:
         fail(f"{error}: Parquet needs `pip install benang[cluster]`.")
-    from service.store.engine import StoreError  # noqa: PLC0415
     from service.store.export import count_articles  # noqa: PLC0415
+    from service.store.failures import StoreError  # noqa: PLC0415
 
     with reading_store(settings) as connection:
         try:
@@ -150,10 +164,11 @@ def import_(
 
     Exit status 1 when a check of it found something that does not mend itself.
     """
-    from service.store.engine import StoreError  # noqa: PLC0415
+    from service.store.failures import StoreError  # noqa: PLC0415
     from service.transfer import import_lines  # noqa: PLC0415
 
     settings = settings_of(data=data)
+    require_folder(settings, "Import into a folder (BENANG_STORE empty), then `benang migrate-store` it.")
     try:
         with console.rows_bar("Reading", quiet=as_json) as progress:
             done = import_lines(file, settings.data, progress=progress)

@@ -55,7 +55,7 @@ def create(
     Callers send it as `Authorization: Bearer benang_…`.
     """
     from service.locksmith import KeyRefusedError, create_key  # noqa: PLC0415
-    from service.store.engine import StoreError  # noqa: PLC0415
+    from service.store.failures import StoreError  # noqa: PLC0415
 
     wanted = {"name": name, "scope": scope.value}
     if expires is not None:
@@ -93,7 +93,7 @@ def revoke(
 ) -> None:
     """Revoke a key for ever; a running service refuses it from now on."""
     from service.locksmith import KeyRefusedError, revoke_key  # noqa: PLC0415
-    from service.store.engine import StoreError  # noqa: PLC0415
+    from service.store.failures import StoreError  # noqa: PLC0415
 
     settings = settings_of(data=data)
     require_store(settings)

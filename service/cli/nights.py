@@ -61,10 +61,10 @@ def recluster(
     days = None if window is None else days_of("--window", window)
     require_store(settings)
     try:
-        service = running_service(settings.data)
+        service = running_service(settings)
         if service is not None and (scheduler or archive or jobs):
             fail(
-                f"The service at {service.url} owns {settings.data} and decides where its nights run: set BENANG_SCHEDULER "
+                f"The service at {service.url} owns the store and decides where its nights run: set BENANG_SCHEDULER "
                 "and BENANG_ARCHIVE there."
             )
         with console.night_bar(quiet=as_json) as on_progress:

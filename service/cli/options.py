@@ -55,7 +55,7 @@ def store_errors() -> tuple[type[Exception], ...]:
     """Return what opening a store may raise; naming them loads the model libraries."""
     from embeddings.encoder import ModelError  # noqa: PLC0415
     from service.learned import ModelMismatchError  # noqa: PLC0415  loads the model libraries
-    from service.store.engine import StoreError  # noqa: PLC0415
+    from service.store.failures import StoreError  # noqa: PLC0415
 
     return (StoreError, ModelMismatchError, ModelError)
 
@@ -64,31 +64,43 @@ def store_errors() -> tuple[type[Exception], ...]:
 def reading_store(settings: Settings) -> Iterator[Any]:
     """Lend a connection that reads the store, or end with why it cannot be read."""
     from service.errors import StoreUnavailable  # noqa: PLC0415
-    from service.store.engine import reader_engine  # noqa: PLC0415
+    from service.store.engine import reader_engine, told  # noqa: PLC0415
+    from service.store.failures import StoreError  # noqa: PLC0415
     from service.store.read import reading  # noqa: PLC0415
 
     require_store(settings)
-    engine = reader_engine(settings.data)
     try:
-        with reading(engine) as connection:
-            yield connection
+        engine = reader_engine(settings.place)
+        try:
+            with reading(engine) as connection:
+                yield connection
+        finally:
+            engine.dispose()
     except StoreUnavailable:
         fail(
-            f"The store in {settings.data} cannot be read: it is damaged, or was not written by this version of benang. "
-            "Restore it from a backup."
+            f"The store in {told(settings.place)} cannot be read: it does not answer, is damaged, or was not written by "
+            "this version of benang. Restore it from a backup if it is damaged."
         )
-    finally:
-        engine.dispose()
+    except StoreError as error:
+        fail(str(error))
 
 
 def require_store(settings: Settings) -> None:
     """End unless there is a store to work on."""
-    from service.store.engine import FILE  # noqa: PLC0415
+    from service.store.engine import exists  # noqa: PLC0415
 
-    if not (settings.data / FILE).is_file():
+    if not exists(settings.place):
         fail(
             f"There is no store in {settings.data}. `benang ingest` or `benang serve` makes one; --data names it."
         )
+
+
+def require_folder(settings: Settings, instead: str) -> None:
+    """End where the store is no folder, saying what to do `instead`."""
+    from service.store.engine import told  # noqa: PLC0415
+
+    if not isinstance(settings.place, Path):
+        fail(f"The store is {told(settings.place)}, and this works on a data folder. {instead}")
 
 
 def print_json(value: Any) -> None:

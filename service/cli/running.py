@@ -32,6 +32,9 @@ def serve(
     recluster_at: Annotated[
         str | None, typer.Option(help="Local time of the nightly run, such as 02:00.  [default: none]")
     ] = None,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Serve what another process writes; refuse to write.")
+    ] = False,
 ) -> None:
     """Run the service: POST articles to /v1/articles, read stories from /v1/stories.
 
@@ -42,7 +45,11 @@ def serve(
 
     expected: tuple[type[Exception], ...] = (CannotListenError, TracingError, *store_errors())
     try:
-        run_server(settings_of(data=data, host=host, port=port, recluster_at=recluster_at))
+        run_server(
+            settings_of(
+                data=data, host=host, port=port, recluster_at=recluster_at, read_only=read_only or None
+            )
+        )
     except expected as error:
         fail(str(error))
 
@@ -76,7 +83,7 @@ def ingest(
     expected: tuple[type[Exception], ...] = (IntakeError, ServiceRefusedError, *store_errors())
     try:
         files = find_files(paths)
-        service = running_service(settings.data)
+        service = running_service(settings)
         result = (
             load_alone(settings, files, workers=workers, quiet=as_json)
             if service is None

@@ -78,7 +78,7 @@ def _start(folder: Path, port: int) -> subprocess.Popen[bytes]:
         str(port),
     ]
     with (folder / "log").open("wb") as log:
-        return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)  # noqa: S603  our own command
+        return subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"BENANG_STORE": ""})  # noqa: S603  our own command
 
 
 def _address(process: subprocess.Popen[bytes], folder: Path) -> str:

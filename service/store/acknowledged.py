@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.store.changes import last_change
-from service.store.engine import FILE, StoreError
+from service.store.failures import StoreError
+from service.store.sqlite import FILE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy import Connection
+
+    from service.store.engine import Place
 
 NAME = "acknowledged"
 
@@ -24,20 +26,30 @@ NAME = "acknowledged"
 class Acknowledged:
     """Keeps the number up to date while the store is open."""
 
-    def __init__(self, folder: Path) -> None:
-        self._handle = os.open(folder / NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    def __init__(self, place: Place) -> None:
+        self._handle: int | None = (
+            None  # a server keeps its log itself, and a failover may take some of it back
+        )
+        if isinstance(place, Path):
+            self._handle = os.open(place / NAME, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
         self._last = 0
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is a folder to keep the number in."""
+        return self._handle is not None
 
     def note(self, number: int) -> None:
         """Write down the number of the newest change; where the disk takes no more, the older number stays."""
-        if number != self._last:
+        if self._handle is not None and number != self._last:
             with suppress(OSError):
                 os.pwrite(self._handle, f"{number:020}\n".encode(), 0)
                 self._last = number
 
     def close(self) -> None:
         """Close the file."""
-        os.close(self._handle)
+        if self._handle is not None:
+            os.close(self._handle)
 
 
 def read_acknowledged(folder: Path) -> int:

@@ -106,15 +106,6 @@ def count(connection: Connection, query: Select[Any]) -> int:
         return connection.execute(select(func.count()).select_from(query.subquery())).scalar_one()
 
 
-def database_damage(connection: Connection) -> list[str]:
-    """Return what SQLite's own check complains about."""
-    try:
-        lines = connection.exec_driver_sql("PRAGMA integrity_check").scalars().all()
-    except DatabaseError as error:
-        return [str(error.orig)]
-    return [str(line) for line in lines if line != "ok"]
-
-
 def stored_texts(connection: Connection) -> Iterator[Row[*tuple[Any, ...]]]:
     """Yield ID, title, text and fingerprint of every article.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, insert, select
 
 from service.store.bulk import insert_rows
+from service.store.engine import set_last_number
 from service.store.read import rfc3339
 from service.store.tables import changes
 
@@ -72,6 +73,7 @@ def tell_restored(connection: Connection, now_us: int) -> int:
     """
     seq = max(now_us, last_change(connection) + 2)
     connection.execute(insert(changes).values(seq=seq, at_us=now_us, kind=RESTORED))
+    set_last_number(connection, changes.name, seq)
     return seq
 
 
@@ -107,6 +109,14 @@ def read_page(connection: Connection, after: int, limit: int, kinds: Sequence[st
         for row in found
     ]
     return Page(items, found[-1]["seq"] if len(found) == limit else max(after, last), last)
+
+
+def newest_change(connection: Connection) -> tuple[int, int]:
+    """Return number and time of the latest change, zeros where there is none."""
+    row = connection.execute(
+        select(changes.c.seq, changes.c.at_us).order_by(changes.c.seq.desc()).limit(1)
+    ).first()
+    return (0, 0) if row is None else (row.seq, row.at_us)
 
 
 def last_change(connection: Connection) -> int:

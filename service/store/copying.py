@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from service.placing import sync_folder
-from service.store.engine import FILE, StoreError, known_schemas
+from service.store.engine import known_schemas
+from service.store.failures import StoreError
+from service.store.sqlite import FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

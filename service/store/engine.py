@@ -1,143 +1,80 @@
-"""Connections: one writer, many readers, every pragma asserted, one process a folder."""
+"""The store's engines, one writer and many readers: a folder is SQLite's, a URL PostgreSQL's.
+
+What the two do differently stands in `sqlite` and `postgres`; everywhere else the statements are the same.
+"""
 
 from __future__ import annotations
 
-import fcntl
 import functools
-import os
-from contextlib import contextmanager
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Engine, create_engine, event, select
-from sqlalchemy.exc import DatabaseError
+from sqlalchemy import select
+from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
+from service.store import postgres, sqlite
+from service.store.failures import StoreError
 from service.store.tables import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from sqlalchemy import Connection, Engine
 
-    from sqlalchemy import Connection
-
-FILE = "benang.db"
-CACHE_KIB = 32 * 1024
-CHECKPOINT_PAGES = 8192
-"""Pages of 4 KiB in the log before it is moved into the file: pages that many batches change are then written once."""
-_MIGRATIONS = Path(__file__).parent / "migrations"
+Place = Path | str
+"""Where a store is: the folder of an SQLite file, or the URL of a PostgreSQL database."""
+PULSE_S = 2.0
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-class StoreError(RuntimeError):
-    """The data folder cannot be used; the message says why and what to do."""
+def writer_engine(place: Place) -> Engine:
+    """Return the engine of the one writer: durable at every commit."""
+    return sqlite.writer_engine(place) if isinstance(place, Path) else postgres.writer_engine(place)
 
 
-class FolderInUseError(StoreError):
-    """Another process owns the data folder."""
-
-
-@contextmanager
-def own_folder(folder: Path) -> Iterator[None]:
-    """Own `folder` for writing until the block ends; the system frees the lock when the process dies.
-
-    Raises:
-        FolderInUseError: another process owns it.
-        StoreError: it is no folder, or may not be written to.
-    """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise StoreError(
-            f"{folder} cannot hold a store ({error.strerror}). Name another folder with --data."
-        ) from error
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise FolderInUseError(
-                f"Another benang process writes to {folder}. Stop it, or send requests to it instead."
-            ) from error
-        yield
-    finally:
-        os.close(handle)
-
-
-def writer_engine(folder: Path) -> Engine:
-    """Return the engine of the one writer: durable at every commit, locked from the first statement."""
-    engine = create_engine(f"sqlite:///{folder / FILE}", hide_parameters=True)
-    _prepare(
-        engine,
-        begin="BEGIN IMMEDIATE",
-        pragmas={
-            "journal_mode": "wal",
-            "synchronous": 2,
-            "foreign_keys": 1,
-            "busy_timeout": 10_000,
-            "cache_size": -CACHE_KIB,
-            "wal_autocheckpoint": CHECKPOINT_PAGES,
-        },
-    )
-    return engine
-
-
-def reader_engine(folder: Path) -> Engine:
-    """Return an engine whose connections cannot write."""
-    engine = create_engine(f"sqlite:///{folder / FILE}", hide_parameters=True, pool_size=8)
-    _prepare(engine, begin="BEGIN", pragmas={"query_only": 1, "busy_timeout": 10_000})
-    return engine
-
-
-def _prepare(engine: Engine, *, begin: str, pragmas: dict[str, str | int]) -> None:
-    @event.listens_for(engine, "connect")
-    def on_connect(connection: Any, _record: object) -> None:
-        # The driver's own BEGIN comes too late for reads and not at all for DDL; we send ours below.
-        connection.isolation_level = None
-        for name, value in pragmas.items():
-            connection.execute(f"PRAGMA {name}={value}")
-            got = connection.execute(f"PRAGMA {name}").fetchone()[0]
-            if got != value:
-                raise RuntimeError(f"SQLite refused PRAGMA {name}={value} (it says {got!r})")
-
-    @event.listens_for(engine, "begin")
-    def on_begin(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+def reader_engine(place: Place) -> Engine:
+    """Return an engine whose connections cannot write, and see one state for the whole of a transaction."""
+    return sqlite.reader_engine(place) if isinstance(place, Path) else postgres.reader_engine(place)
 
 
 def migrate(engine: Engine, schema: str = "head") -> None:
     """Bring the schema to this version, or up to `schema`, in one transaction.
 
     Raises:
-        StoreError: the file is not a database of ours, or is damaged.
+        StoreError: the database does not answer, is not one of ours, or is damaged.
     """
     config = _config()
     try:
         with engine.begin() as connection:
             config.attributes["connection"] = connection
+            if is_postgres(connection) and postgres.begin_migration(connection):
+                command.stamp(config, "head")
             command.upgrade(config, schema)
-    except (DatabaseError, CommandError) as error:
-        raise StoreError(
-            f"{engine.url.database} is damaged, or was not written by this version of benang. Restore a backup "
-            "(`benang restore`), or name another folder with --data."
-        ) from error
-
-
-def require_whole(engine: Engine) -> None:
-    """Read every page of the database, and refuse one that is damaged.
-
-    Raises:
-        StoreError: it is; the message says what to do.
-    """
-    try:
-        with engine.connect() as connection:
-            found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
+    except OperationalError as error:
+        if not is_postgres(engine):
+            raise StoreError(_unusable(engine)) from error
+        raise StoreError(f"The database does not answer: {_first_line(error)}") from error
     except DatabaseError as error:
-        found = str(error.orig)
-    if found != "ok":
-        raise StoreError(_damaged(engine, str(found)))
+        why = f" ({_first_line(error)})" if is_postgres(engine) else ""
+        raise StoreError(_unusable(engine) + why) from error
+    except CommandError as error:
+        raise StoreError(_unusable(engine)) from error
+
+
+def _unusable(engine: Engine) -> str:
+    if is_postgres(engine):
+        what_then = "Restore the database, or name another."
+    else:
+        what_then = "Restore a backup (`benang restore`), or name another folder with --data."
+    return f"{engine.url.database} is damaged, or was not written by this version of benang. {what_then}"
+
+
+def _first_line(error: DBAPIError) -> str:
+    return str(error.orig).strip().partition("\n")[0]
 
 
 def require_tables(engine: Engine) -> None:
@@ -151,35 +88,15 @@ def require_tables(engine: Engine) -> None:
             for table in metadata.sorted_tables:
                 connection.execute(select(table).limit(1)).first()
     except DatabaseError as error:
-        raise StoreError(_damaged(engine, str(error.orig))) from error
-
-
-def _damaged(engine: Engine, how: str) -> str:
-    return (
-        f"{engine.url.database} is damaged ({how.splitlines()[-1]}). Restore a backup: `benang restore FILE --replace` "
-        "keeps the damaged store beside it."
-    )
-
-
-def require_complete(folder: Path) -> None:
-    """Refuse a folder in which the log of a store lies without the store.
-
-    Raises:
-        StoreError: opening it would throw the log away, which may hold the newest commits.
-    """
-    store, log = folder / FILE, folder / f"{FILE}-wal"
-    if log.exists() and log.stat().st_size and not (store.exists() and store.stat().st_size):
         raise StoreError(
-            f"{log} is there, but {store} is gone or empty. Put it back, or restore a backup with `benang restore`."
-        )
+            _unusable(engine) if is_postgres(engine) else sqlite.damaged(engine, str(error.orig))
+        ) from error
 
 
 def checkpoint(engine: Engine) -> None:
-    """Move what the write-ahead log holds into the database file."""
-    with engine.connect() as connection:
-        connection.exec_driver_sql("COMMIT")  # a checkpoint cannot run inside the transaction begun for us
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
-        connection.exec_driver_sql("BEGIN")
+    """Move what SQLite's write-ahead log holds into the file; PostgreSQL does so by itself."""
+    if not is_postgres(engine):
+        sqlite.checkpoint(engine)
 
 
 def schema_is_current(engine: Engine) -> bool:
@@ -195,7 +112,99 @@ def known_schemas() -> tuple[str, ...]:
     return tuple(reversed([one.revision for one in history]))
 
 
+def last_number(connection: Connection, table: str) -> int:
+    """Return the last number that a table gave to a row, be the row there or not."""
+    return (postgres.last_number if is_postgres(connection) else sqlite.last_number)(connection, table)
+
+
+def set_last_number(connection: Connection, table: str, number: int) -> None:
+    """Let a table go on counting after `number`."""
+    (postgres.set_last_number if is_postgres(connection) else sqlite.set_last_number)(
+        connection, table, number
+    )
+
+
+def database_damage(connection: Connection) -> list[str]:
+    """Return what the database's own check complains about; PostgreSQL checks pages as it reads them."""
+    return [] if is_postgres(connection) else sqlite.damage(connection)
+
+
+def conditions(place: Place, reader: Engine, min_disk_free: int) -> dict[str, bool]:
+    """Say which conditions for writing hold, as far as they can be seen from a reader's connection."""
+    if isinstance(place, Path):
+        return {"disk_free": sqlite.disk_free(place) >= min_disk_free}
+    with reader.connect() as connection:
+        owner = postgres.owner(connection)
+        return {
+            "store_writable": postgres.is_writable(connection),
+            "lock_held": owner is not None and owner.name == postgres.writer_name(),
+        }
+
+
+def pulse_s(place: Place) -> float | None:
+    """Return how long a writer may stand idle before it looks whether it still has its connection; None: for ever."""
+    return None if isinstance(place, Path) else PULSE_S
+
+
+def make_sure(engine: Engine) -> None:
+    """Make sure that the database answers; raises what the driver says where it does not."""
+    with engine.connect() as connection:
+        connection.execute(select(1))
+
+
+def bytes_free(place: Place) -> float:
+    """Return the free space where the store lies, NaN for a server's."""
+    return sqlite.disk_free(place) if isinstance(place, Path) else math.nan
+
+
+def exists(place: Place) -> bool:
+    """Say whether there is a store at a place; a server's tells when it is read."""
+    return not isinstance(place, Path) or (place / sqlite.FILE).is_file()
+
+
+def is_owned(place: Place) -> bool:
+    """Say whether a process writes to a store.
+
+    Raises:
+        StoreError: the database does not answer.
+    """
+    if isinstance(place, Path):
+        return sqlite.is_owned(place)
+    engine = reader_engine(place)
+    try:
+        with engine.connect() as connection:
+            return postgres.owner(connection) is not None
+    except DBAPIError as error:
+        raise StoreError(f"The database does not answer: {_first_line(error)}") from error
+    finally:
+        engine.dispose()
+
+
+def reaches(place: Place) -> bool:
+    """Say whether a store, or a folder, can be reached from here."""
+    if isinstance(place, Path):
+        return place.is_dir()
+    engine = reader_engine(place)
+    try:
+        with engine.connect():
+            return True
+    except DBAPIError:
+        return False
+    finally:
+        engine.dispose()
+
+
+def is_postgres(bind: Engine | Connection) -> bool:
+    """Say whether this is PostgreSQL."""
+    return bind.dialect.name == "postgresql"
+
+
+def told(place: Place) -> str:
+    """Return a place as it may be shown, without a password."""
+    return str(place) if isinstance(place, Path) else postgres.told(place)
+
+
 def _config() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.set_main_option("script_location", str(MIGRATIONS))
     return config

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import func, select
 
-from service.store.engine import StoreError
+from service.store.failures import StoreError
 from service.store.settling import IS_PROVISIONAL
 from service.store.snapshot import last_seen
 from service.store.tables import articles, clusters, vectors

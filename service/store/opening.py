@@ -2,46 +2,44 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.store import sqlite
 from service.store.acknowledged import require_acknowledged
-from service.store.engine import (
-    migrate,
-    own_folder,
-    require_complete,
-    require_tables,
-    require_whole,
-    writer_engine,
-)
+from service.store.engine import migrate, require_tables, writer_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from sqlalchemy import Engine
 
+    from service.store.engine import Place
+
 
 @contextmanager
-def owned_store(folder: Path, *, reads_all: bool) -> Iterator[Engine]:
-    """Own the store in `folder` until the block ends and lend the engine of its one writer.
+def owned_store(place: Place, *, reads_all: bool = False) -> Iterator[Engine]:
+    """Own a store until the block ends and lend the engine of its one writer.
 
-    With `reads_all` every page is read before, to see that it is whole: a second for some gigabytes.
+    With `reads_all` every page of an SQLite file is read before, to see that it is whole: a second for some gigabytes.
+    PostgreSQL looks at pages as it reads them.
 
     Raises:
-        FolderInUseError: another process writes to the folder.
-        StoreError: the store is damaged, or its newest commits are gone.
+        StoreInUseError: another process writes to it.
+        StoreError: it cannot be reached or written to, is damaged, or its newest commits are gone.
     """
-    with own_folder(folder):
-        require_complete(folder)
-        engine = writer_engine(folder)
-        try:
-            if reads_all:
-                require_whole(engine)
-            migrate(engine)
-            require_tables(engine)
+    with ExitStack() as closing:
+        if isinstance(place, Path):
+            closing.enter_context(sqlite.own_folder(place))
+            sqlite.require_complete(place)
+        engine = writer_engine(place)
+        closing.callback(engine.dispose)
+        if reads_all and isinstance(place, Path):
+            sqlite.require_whole(engine)
+        migrate(engine)
+        require_tables(engine)
+        if isinstance(place, Path):
             with engine.connect() as connection:
-                require_acknowledged(connection, folder)
-            yield engine
-        finally:
-            engine.dispose()
+                require_acknowledged(connection, place)
+        yield engine

@@ -13,6 +13,7 @@ from embeddings.terms import bundled_background
 from service import explain
 from service.errors import StoreUnavailable
 from service.store.cursor import Cursor
+from service.store.failures import is_out_of_reach
 from service.store.redirect import current_id, missing
 from service.store.settling import IS_PROVISIONAL
 from service.store.tables import articles, clusters, revisions, stories, vectors
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 MAX_REVISIONS = 20
 MAX_SOURCES = 50
-
-_UNREACHABLE = (exc.OperationalError, exc.InterfaceError, exc.TimeoutError, exc.DisconnectionError)
 
 REPORT = (
     articles.c.seq,
@@ -112,7 +111,9 @@ def reading(engine: Engine) -> Iterator[Connection]:
     try:
         with engine.connect() as connection:
             yield connection
-    except _UNREACHABLE as error:
+    except (exc.DBAPIError, exc.TimeoutError) as error:
+        if isinstance(error, exc.DBAPIError) and not is_out_of_reach(error):
+            raise
         raise StoreUnavailable from error
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Float, Integer, LargeBinary, MetaData, func, select, text
+from sqlalchemy import Float, Integer, LargeBinary, MetaData, func, select
 from sqlalchemy.exc import DatabaseError
 
 from service.store.bulk import insert_rows
-from service.store.engine import StoreError
+from service.store.engine import last_number, set_last_number
+from service.store.failures import StoreError
 from service.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def extents(connection: Connection) -> dict[str, Extent]:
     return {
         table.name: Extent(
             connection.execute(select(func.count()).select_from(table)).scalar_one(),
-            _last_number(connection, table.name) if "seq" in table.c else 0,
+            last_number(connection, table.name) if "seq" in table.c else 0,
         )
         for table in metadata.sorted_tables
     }
@@ -77,7 +78,7 @@ def write_rows(engine: Engine, rows: Iterable[tuple[str, Row]], measured: Mappin
             if found != measured[name].rows:
                 raise StoreError(f"{name} should have {measured[name].rows:,} rows, but {found:,} came.")
             if "seq" in table.c:
-                _set_last_number(connection, name, measured[name].last)
+                set_last_number(connection, name, measured[name].last)
 
 
 def _parts(rows: Iterable[tuple[str, Row]]) -> Iterator[tuple[str, list[Row]]]:
@@ -108,15 +109,3 @@ def _fits(column: Column[Any], value: Any) -> bool:
     if isinstance(column.type, Float):
         return type(value) in {int, float}
     return type(value) is (bytes if isinstance(column.type, LargeBinary) else str)
-
-
-def _last_number(connection: Connection, table: str) -> int:
-    query = text("SELECT seq FROM sqlite_sequence WHERE name = :table")
-    return connection.execute(query, {"table": table}).scalar() or 0
-
-
-def _set_last_number(connection: Connection, table: str, last: int) -> None:
-    connection.execute(text("DELETE FROM sqlite_sequence WHERE name = :table"), {"table": table})
-    connection.execute(
-        text("INSERT INTO sqlite_sequence (name, seq) VALUES (:table, :last)"), {"table": table, "last": last}
-    )

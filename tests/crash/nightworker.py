@@ -15,12 +15,12 @@ import time
 from itertools import count, cycle
 from typing import TYPE_CHECKING, Any
 
+from places import settings_of
 from sqlalchemy import event
 from wire import look_alikes
 
 from service.desk import Desk
 from service.learned import load_models
-from service.settings import Settings
 from service.shift import SHARES
 from service.store.nights import get_night
 from service.store.read import assignments
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
     from service.model import Article
     from service.nightly import Proposal
+    from service.settings import Settings
     from service.store.apply import Applied
 
 KNOWN, NEW, HELD = 700, 120, 6
@@ -48,14 +49,17 @@ def stream(seed: int) -> tuple[list[Article], list[Article]]:
     return items[:KNOWN], items[KNOWN:]
 
 
-def open_desk(folder: Path) -> Desk:
+def settings_for(folder: Path) -> Settings:
+    return settings_of(folder, batch_size=16, recluster_window_days=3650)
+
+
+def open_desk(settings: Settings) -> Desk:
     """A desk with the models that the process of a night loads too."""
-    settings = Settings(data=folder, batch_size=16, recluster_window_days=3650)
     return Desk.open(settings, Metrics(), models=load_models("bundled"))
 
 
 def work(
-    pipe: Connection, folder: Path, articles: Sequence[list[Article]], moments: Sequence[str], nth: int
+    pipe: Connection, settings: Settings, articles: Sequence[list[Article]], moments: Sequence[str], nth: int
 ) -> None:
     """Run a night for each of `moments`; kill this process where one says so, for the `nth` time.
 
@@ -66,7 +70,7 @@ def work(
     known, new = articles
     repeats = cycle(known)
     fresh = iter(enumerate(new))
-    with open_desk(folder) as desk:
+    with open_desk(settings) as desk:
         for number, moment in enumerate(moments, start=1):
             _die_at(desk, moment, nth)
             run_id = desk.recluster(jobs=2)

@@ -21,7 +21,9 @@ from embeddings.encoder import BUNDLED, ModelError
 from service import learned
 from service.demo.show import read_articles
 from service.store.acknowledged import NAME, read_acknowledged
-from service.store.engine import FILE, StoreError, reader_engine
+from service.store.engine import reader_engine
+from service.store.failures import StoreError
+from service.store.sqlite import FILE
 from service.store.tables import changes, metadata, vectors
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from sqlalchemy import select
 from test_cli import await_service, run, start
 from wire import FLOOD
 
-from service.store.engine import FILE, reader_engine
+from service.store.engine import reader_engine
+from service.store.sqlite import FILE
 from service.store.tables import articles
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from test_backup import backed_up, put_back, rows_of
 from test_desk import opened, post
 from wire import faults, look_alikes
 
-from service.store.engine import FILE
+from service.store.sqlite import FILE
 
 HERE = Path(__file__).parent
 SEED = 9

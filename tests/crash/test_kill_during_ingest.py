@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from places import environment_of, place_of
 from sqlalchemy import select
 from wire import Groups, cut, faults, groups, look_alikes, room
 
-from service.store.engine import reader_engine
+from service.store.engine import is_owned, reader_engine
 from service.store.tables import articles
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ MOMENTS = ("random", "statement", "commit", "index", "random")
 def feeder(folder: Path, seed: int, number: int, start: int, *die: str) -> subprocess.Popen[str]:
     command = [sys.executable, str(HERE / "feeder.py"), str(folder), *map(str, (seed, number, start)), *die]
     path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1])])
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path})
+    environment = os.environ | {"PYTHONPATH": path} | environment_of(folder)
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
 
 def run_and_kill(
@@ -61,7 +63,8 @@ def run_and_kill(
 def assert_sound(folder: Path, seed: int, number: int, acknowledged: dict[int, str]) -> None:
     """Every acknowledged article is stored under its ID, what is stored is a beginning of the stream, nothing is amiss."""
     names = [item.external_id for item in look_alikes(seed, number)]
-    engine = reader_engine(folder)
+    wait_until_free(folder)
+    engine = reader_engine(place_of(folder))
     assert faults(engine) == []
     with engine.connect() as connection:
         stored: dict[str, str] = {
@@ -75,6 +78,14 @@ def assert_sound(folder: Path, seed: int, number: int, acknowledged: dict[int, s
         name: article_id for name, article_id in stored.items() if names.index(name) in acknowledged
     }
     assert names[: len(stored)] == list(stored)
+
+
+def wait_until_free(folder: Path) -> None:
+    """A server notices the death of its client a moment later than the system."""
+    patience = time.monotonic() + 10
+    while is_owned(place_of(folder)):
+        assert time.monotonic() < patience, "the dead still own the store"
+        time.sleep(0.01)
 
 
 def undisturbed(folder: Path, seed: int, number: int) -> Groups:
@@ -106,7 +117,7 @@ def trials(folder: Path, seed: int, number: int, moments: Sequence[str]) -> int:
     return died
 
 
-def test_kill_at_five_moments(tmp_path: Path) -> None:
+def test_kill_at_five_moments(database: str, tmp_path: Path) -> None:
     """Killed at random, inside a transaction, before and after a commit: the stream ends as if nothing had been."""
     assert trials(tmp_path, 1, 240, MOMENTS) == len(MOMENTS)
 
@@ -114,8 +125,8 @@ def test_kill_at_five_moments(tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(2, 7))
-def test_kill_many_times(tmp_path: Path, seed: int) -> None:
-    """Twelve kills on one data folder, five times over, at moments of every kind."""
+def test_kill_many_times(database: str, tmp_path: Path, seed: int) -> None:
+    """Twelve kills on one store, five times over, at moments of every kind."""
     moments = random.Random(seed).choices(MOMENTS, k=12)
 
     assert trials(tmp_path, seed, 300, moments) > 0

@@ -17,10 +17,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from nightworker import HELD, open_desk, stream, work
+from nightworker import HELD, open_desk, settings_for, stream, work
+from places import drop, place_of
 from sqlalchemy import event, select
+from test_kill_during_ingest import wait_until_free
 from told import assert_told
-from wire import faults
+from wire import copied, faults
 
 from service.evaluate import after_a_night
 from service.store.engine import reader_engine
@@ -74,15 +76,15 @@ class Heard:
 
 
 @pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
+def base(database: str, tmp_path_factory: pytest.TempPathFactory) -> Base:
     folder = tmp_path_factory.mktemp("nights")
-    with open_desk(folder / "before") as desk:
+    with open_desk(settings_for(folder / "before")) as desk:
         desk.submit(stream(SEED)[0]).result(PATIENCE_S)
         with desk.reader.connect() as connection:
             before = assignments(connection)
-    shutil.copytree(folder / "before", folder / "after")
+    clone(folder / "before", folder / "after")
     statements: list[str] = []
-    with open_desk(folder / "after") as desk:
+    with open_desk(settings_for(folder / "after")) as desk:
         event.listen(desk._engine, "before_cursor_execute", lambda *told: statements.append(told[2]))
         after = after_a_night(desk)
         needed = len(statements)
@@ -90,6 +92,22 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
     assert {f"cluster.{one}" for one in ("split", "moved", "merged")} <= told.keys()
     assert {"article.moved", "story.split", "story.merged"} <= told.keys()
     return Base(folder / "before", before, after, needed)
+
+
+def clone(folder: Path, into: Path) -> None:
+    """Make a store equal to another that nobody has open."""
+    if isinstance(place_of(folder), Path):
+        shutil.copytree(folder, into)
+        return
+    engine = reader_engine(place_of(folder))
+    copied(engine, into)
+    engine.dispose()
+
+
+def forget(folder: Path) -> None:
+    """Make room."""
+    shutil.rmtree(folder, ignore_errors=True)
+    drop(folder)
 
 
 def rows(engine: Engine, table: Any) -> Sequence[Any]:
@@ -134,7 +152,7 @@ def run_and_kill(base: Base, folder: Path, moments: Sequence[str], chance: rando
     context.set_forkserver_preload(["service.desk", "service.learned"])
     ours, theirs = context.Pipe(duplex=False)
     nth = chance.randint(1, base.statements) if "statement" in moments else 1
-    process = context.Process(target=work, args=(theirs, folder, stream(SEED), moments, nth))
+    process = context.Process(target=work, args=(theirs, settings_for(folder), stream(SEED), moments, nth))
     process.start()
     theirs.close()
     assert process.pid is not None
@@ -224,9 +242,10 @@ def assert_whole(engine: Engine, base: Base, heard: Heard) -> bool:
 
 def trial(base: Base, folder: Path, moments: Sequence[str], chance: random.Random) -> bool:
     """Kill at `moments`, check, open again, check again; return whether the last night was carried out."""
-    shutil.copytree(base.folder, folder)
+    clone(base.folder, folder)
     heard = run_and_kill(base, folder, moments, chance)
-    engine = reader_engine(folder)
+    engine = reader_engine(place_of(folder))
+    wait_until_free(folder)
     done = assert_whole(engine, base, heard)
     *failed, last = rows(engine, reclusterings)
     assert last.status == ("done" if done else "running")
@@ -235,12 +254,12 @@ def trial(base: Base, folder: Path, moments: Sequence[str], chance: random.Rando
         assert ("status -9; nothing" if moment == "child" else "BrokenProcessPool") in one.error
     if moments[-1] in {"statement", "commit", "follow"}:
         assert len(heard.answered) >= HELD
-    with open_desk(folder):
+    with open_desk(settings_for(folder)):
         assert assert_whole(engine, base, heard) == done
     last = rows(engine, reclusterings)[-1]
     assert (last.status, last.error) == (("done", None) if done else ("failed", LOST))
     engine.dispose()
-    shutil.rmtree(folder)
+    forget(folder)
     return done
 
 

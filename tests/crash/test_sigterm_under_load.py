@@ -13,7 +13,8 @@ from sqlalchemy import select
 from test_cli import await_service, run, start
 from wire import look_alikes
 
-from service.store.engine import FILE, own_folder, reader_engine
+from service.store.engine import reader_engine
+from service.store.sqlite import FILE, own_folder
 from service.store.tables import articles
 
 if TYPE_CHECKING:

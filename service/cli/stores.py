@@ -1,0 +1,52 @@
+"""Commands that carry a store from one database into another."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from service import console
+from service.cli.options import Json, app, fail, print_json
+from service.settings import POSTGRES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@app.command("migrate-store")
+def migrate_store(
+    source: Annotated[str, typer.Option("--from", help="The store: a data folder, or a database's URL.")],
+    target: Annotated[str, typer.Option("--to", help="An empty database's URL, or a new folder.")],
+    as_json: Json = False,
+) -> None:
+    """Copy a whole store between SQLite and PostgreSQL, and compare every table; the first one stays as it is.
+
+    Nobody may write meanwhile. All of the copy is there at the end, or nothing.
+    """
+    from service.store.carrying import carry_over  # noqa: PLC0415
+    from service.store.failures import StoreError  # noqa: PLC0415
+
+    with ExitStack() as bars:
+
+        def on_step(name: str, rows: int) -> Callable[[int], None]:
+            bars.close()
+            return bars.enter_context(console.bar(name, rows, quiet=as_json))
+
+        try:
+            held = carry_over(_place(source), _place(target), on_step=on_step)
+        except StoreError as error:
+            bars.close()
+            fail(str(error))
+    if as_json:
+        print_json({name: asdict(content) for name, content in held.items()})
+    else:
+        rows = sum(content.rows for content in held.values())
+        console.say(f"{rows:,} rows in {len(held)} tables are there, the same as before.")
+
+
+def _place(given: str) -> Path | str:
+    return given if given.startswith(POSTGRES) else Path(given)

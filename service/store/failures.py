@@ -1,0 +1,69 @@
+"""What can be wrong with a store as a whole, and what an error of its database means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Kind = Literal["full", "io", "busy", "lost", "corrupt", "other"]
+
+_SQLITE: Mapping[int, Kind] = {5: "busy", 6: "busy", 10: "io", 11: "corrupt", 13: "full", 26: "corrupt"}
+_SQLITE_FULL = 778
+"""A write that the file system refuses; other errors of reading and writing have other numbers above 255."""
+# By the whole state, else by its class; PostgreSQL's manual, appendix A.
+_STATES: Mapping[str, Kind] = {
+    "53100": "full",
+    "58030": "io",
+    "55P03": "busy",
+    "40001": "busy",
+    "40P01": "busy",
+    "57014": "busy",
+    "57P01": "lost",
+    "57P02": "lost",
+    "57P03": "lost",
+    "57P05": "lost",
+    "25006": "lost",
+    "XX001": "corrupt",
+    "XX002": "corrupt",
+}
+_NO_TABLE = "42P01"
+_CLASSES: Mapping[str, Kind] = {"08": "lost", "53": "busy"}
+
+
+class StoreError(RuntimeError):
+    """The store cannot be used; the message says why and what to do."""
+
+
+class StoreInUseError(StoreError):
+    """Another process writes to the store."""
+
+
+class FolderInUseError(StoreInUseError):
+    """Another process owns the data folder."""
+
+
+def is_out_of_reach(error: DBAPIError) -> bool:
+    """Say whether a database cannot be read at all, so that it is no fault of the statement."""
+    known = isinstance(error, OperationalError | InterfaceError) or kind_of(error) == "corrupt"
+    return known or getattr(error.orig, "sqlstate", None) == _NO_TABLE
+
+
+def kind_of(error: Exception) -> Kind:
+    """Return what a failure means, whichever database it comes from."""
+    if isinstance(error, StoreInUseError):
+        return "lost"
+    if not isinstance(error, DBAPIError):
+        return "other"
+    if error.connection_invalidated:
+        return "lost"
+    state = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return _STATES.get(state, _CLASSES.get(state[:2], "other"))
+    number = getattr(error.orig, "sqlite_errorcode", None)
+    if number is None:
+        return "other"
+    return "full" if number == _SQLITE_FULL else _SQLITE.get(number & 0xFF, "other")
