@@ -8,6 +8,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from service.check import check_store
@@ -21,7 +22,6 @@ from service.store.sqlite import FILE, own_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from service.check import Finding
     from service.store.copying import Held, Progress
@@ -68,7 +68,9 @@ def back_up(data: Path, to: Path, *, keep: int | None, progress: Progress) -> Ba
     """
     is_folder = to.is_dir()
     if keep is not None and not is_folder:
-        raise CopyError(f"{to} is one file: backups are counted in a folder. Name a folder that exists.")
+        raise CopyError(
+            f"There is no folder {to}, and --keep counts backups in one. Make it first, or leave --keep out."
+        )
     file = to / NAME.format(datetime.now(tz=UTC)) if is_folder else to
     _refuse_bad_places(data, file)
     with _speaking_of(file), part_in(file.parent) as part:
@@ -146,7 +148,7 @@ def new_store(data: Path) -> Iterator[Path]:
     """Lend a folder on the disk of `data`, which the caller owns, to make a store in; what killed processes left goes."""
     for left in data.glob(f"{_WORK}*"):
         shutil.rmtree(left)
-    made = data / tempfile.mkdtemp(prefix=_WORK, dir=data)
+    made = Path(tempfile.mkdtemp(prefix=_WORK, dir=data))
     try:
         yield made
     finally:

@@ -173,7 +173,7 @@ class Desk:
         metrics.database_vectors.set_function(desk._vectors_stored)
         metrics.night_success.set_function(lambda: desk._last_night()[0])
         metrics.night_seconds.set_function(lambda: desk._last_night()[1])
-        metrics.backup_success.set_function(lambda: last_backup(settings.data))
+        metrics.backup_success.set_function(lambda: _last_backup(settings))
         metrics.disk_free_bytes.set_function(lambda: bytes_free(settings.place))
         return desk
 
@@ -565,6 +565,11 @@ class Desk:
 
 def _now_us() -> int:
     return time.time_ns() // 1000
+
+
+def _last_backup(settings: Settings) -> float:
+    """Return when the data folder was last backed up, NaN where the store is a server's to back up."""
+    return math.nan if isinstance(settings.place, str) else last_backup(settings.data)
 
 
 def _store_error(error: Exception) -> Exception:

@@ -181,7 +181,7 @@ def test_places_that_are_refused(store: Path, tmp_path: Path) -> None:
     ):
         with pytest.raises(CopyError, match=said_so):
             backed_up(store, to)
-    with pytest.raises(CopyError, match="one file"):
+    with pytest.raises(CopyError, match="no folder"):
         backed_up(store, tmp_path / "news.db", keep=2)
 
     assert (tmp_path / "notes.txt").read_text() == "dear diary"
@@ -407,3 +407,21 @@ def test_a_backup_with_wrong_counts_is_restored_and_told(data: Path, tmp_path: P
     assert result.exit_code == 1
     assert "the counts of stories equal their members" in said(result)
     assert rows_of(tmp_path / "new")[vectors.name] == rows_of(data)[vectors.name]
+
+
+def test_places_as_they_are_typed(store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Relative to where the command is given, as anybody writes them."""
+    shutil.copytree(store, tmp_path / "store")
+    monkeypatch.chdir(tmp_path)
+    commands = (
+        ("backup", "--data", "store", "--to", "news.db"),
+        ("restore", "news.db", "--data", "restored"),
+        ("export", "news.ndjson.gz", "--data", "store"),
+        ("import", "news.ndjson.gz", "--data", "imported"),
+    )
+    for command in commands:
+        done = run(*command)
+        assert done.exit_code == 0, (command, said(done), done.exception)
+
+    assert rows_of(tmp_path / "restored") == rows_of(store)
+    assert groups_in(tmp_path / "imported") == groups_in(store)
