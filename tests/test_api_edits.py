@@ -73,7 +73,7 @@ def posted(client: TestClient) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def still(
-    kind: str, tmp_path_factory: pytest.TempPathFactory
+    database: str, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Desk, TestClient, dict[str, Any]]]:
     """A desk that many tests share: all they ask of it is refused."""
     own = settings_of(tmp_path_factory.mktemp("data"), body_timeout_s=5)
