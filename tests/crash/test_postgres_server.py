@@ -91,16 +91,15 @@ def test_while_the_server_is_gone_nobody_is_misled(own: Server, tmp_path: Path, 
 
 
 @pytest.fixture
-def small_disk(own: Server, tmp_path: Path) -> Iterator[Path]:
+def small_disk(own: Server) -> Iterator[Path]:
     """A file system in memory with room for little, the server's own."""
-    place = tmp_path / "small"
+    assert own.folder is not None
+    place = own.folder / "small"
     place.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)]
     if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
         pytest.skip("file systems cannot be mounted here")
     try:
-        for folder in (tmp_path.parents[1], tmp_path.parent, tmp_path):
-            folder.chmod(0o755)
         shutil.chown(place, own.owner)
         yield place
     finally:
