@@ -22,7 +22,7 @@ RUN pip install $PIP_EXTRA_ARGS -c constraints.txt torch==2.13.0 setuptools
 COPY pyproject.toml README.md LICENSE ./
 COPY embeddings embeddings
 COPY service service
-RUN pip install $PIP_EXTRA_ARGS -c constraints.txt --no-build-isolation . \
+RUN pip install $PIP_EXTRA_ARGS -c constraints.txt --no-build-isolation ".[postgres,otel]" \
     && python -m pip check
 
 

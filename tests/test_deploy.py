@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 import yaml
+from sqlalchemy import make_url
+from typer.testing import CliRunner
 
+from service.cli import app
 from service.settings import Settings
 from service.telemetry import Metrics
 
@@ -124,6 +127,28 @@ def test_the_manifest_runs_the_image_as_it_was_built() -> None:
         url == f"http://{service['metadata']['name']}:{service['spec']['ports'][0]['port']}/v1/reclusterings"
     )
     assert service["spec"]["selector"] == manifest("StatefulSet")["spec"]["selector"]["matchLabels"]
+
+
+def test_compose_with_postgres_runs_what_was_built() -> None:
+    """Every service of ours is the image with the extra for PostgreSQL, under a command that is there, on loopback alone."""
+    text = (DEPLOY / "compose.postgres.yaml").read_text(encoding="utf-8")
+    services = yaml.safe_load(text)["services"]
+    database = services.pop("postgres")["environment"]
+    ports = re.findall(r"EXPOSE (\d+)", DOCKERFILE)
+
+    assert re.search(r'pip install .*"\.\[postgres', DOCKERFILE)
+    assert len(services) == 3
+    for name, service in services.items():
+        assert (DEPLOY / service["build"] / "Dockerfile").resolve() == ROOT / "Dockerfile"
+        assert service["cap_drop"] == ["ALL"], name
+        store = make_url(service["environment"]["BENANG_STORE"])
+        assert (store.username, store.database) == (database["POSTGRES_USER"], database["POSTGRES_DB"])
+        assert store.host == "postgres"
+        assert store.password is None
+        for port in service["ports"]:
+            assert re.fullmatch(rf"127\.0\.0\.1:[\d-]+:{ports[0]}", port)
+        told = CliRunner().invoke(app, [*service["command"], "--help"])
+        assert told.exit_code == 0, told.output
 
 
 def test_compose_runs_the_image_as_it_was_built() -> None:
