@@ -142,6 +142,8 @@ class Courier:
 
     async def _send_out(self) -> float:
         """Begin the deliveries that are due and return after how many seconds to look again."""
+        # Whoever is told something while we look may have confirmed it by then; the end of that wakes us to look again.
+        told_meanwhile = set(self._busy)
         try:
             webhooks, last = await asyncio.to_thread(self._look)
         except Exception as error:
@@ -150,7 +152,7 @@ class Courier:
         now_us = time.time_ns() // 1000
         wait = LONGEST_WAIT_S
         for webhook in webhooks:
-            if webhook.id in self._busy:
+            if webhook.id in self._busy or webhook.id in told_meanwhile:
                 continue
             if is_due(webhook, last, now_us):
                 task = asyncio.create_task(self._tell(webhook))

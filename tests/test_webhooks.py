@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
+import threading
 import time
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
@@ -268,6 +269,38 @@ def test_a_batch_has_at_most_five_hundred_changes(desk: Desk, receiver: Receiver
 
     assert [len(one.seqs) for one in receiver.got] == [500, 500, 234]
     assert receiver.taken == list(range(1, 1235))
+
+
+def test_what_is_confirmed_while_the_courier_looks_is_not_sent_again(
+    desk: Desk, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It looks at the store while a delivery is under way, and goes by what it saw only after that was confirmed."""
+    looking = threading.Event()
+    one = desk._courier
+    look = one._look
+
+    def late() -> tuple[list[Webhook], int]:
+        seen = look()
+        if one._busy and not looking.is_set():
+            looking.set()
+            wait_for(lambda: not one._busy)
+        return seen
+
+    def answer(number: int) -> int:
+        if number == 0:
+            one._from_outside(one._news.set)
+            assert looking.wait(PATIENCE_S)
+        return 200
+
+    monkeypatch.setattr(one, "_look", late)
+    receiver.answer = answer
+    register(desk, hook(receiver.url))
+    tell_stories(desk, story(1))
+    wait_for(lambda: looking.is_set() and all_confirmed(desk))
+    tell_stories(desk, story(2))
+    wait_for(lambda: all_confirmed(desk))
+
+    assert receiver.taken == [1, 2]
 
 
 def test_only_wanted_kinds_are_sent_and_the_others_passed_over(desk: Desk, receiver: Receiver) -> None:
