@@ -33,7 +33,7 @@ DAYS = 14.0
 ARTICLES = 200_000
 """Articles the stream could give: more than an hour takes."""
 LIFE_S = (2.0, 20.0)
-"""The shortest and the longest time that the killer leaves a ready service."""
+"""The shortest and the longest time that the killer leaves a ready service; longer by as much for each night it has undone."""
 PAUSE_S = 0.05
 PATIENCE_S = 600.0
 NIGHT_EVERY = 120
@@ -110,6 +110,7 @@ class Client:
         self.told = Told()
         self.service = Service(folder)
         self.over = threading.Event()
+        self.lost_in_a_row = 0
         self._past: list[Service] = []
 
     def say(self, word: Word) -> None:
@@ -188,8 +189,10 @@ class Client:
                 except (httpx.TransportError, AwayError):
                     continue
             if run["status"] == "done":
+                self.lost_in_a_row = 0
                 return
             self.told.nights_lost += 1
+            self.lost_in_a_row += 1
 
     def read_on(self, seed: int) -> None:
         """Read what any reader would, until it is over; count answers by status."""
@@ -217,7 +220,9 @@ def disturbed(folder: Path, seed: int, minutes: float) -> Told:
     readers = [threading.Thread(target=client.read_on, args=(seed + one,)) for one in range(2)]
 
     def kill() -> None:
-        while not client.over.wait(chance.uniform(*LIFE_S)):
+        least, most = LIFE_S
+        # A night that takes longer than any life would be lost for ever.
+        while not client.over.wait(chance.uniform(least, most * (1 + client.lost_in_a_row))):
             client.restart()
 
     killer = threading.Thread(target=kill)
