@@ -60,6 +60,10 @@ def test_100k_malformed(tmp_path: Path) -> None:
     assert grown < 150
 
 
+NO_HTTP = (400, "Invalid HTTP request received.")
+"""What the server answers by itself where the request is no HTTP (see docs/api.md)."""
+
+
 def resident_mib() -> float:
     pages = int(Path("/proc/self/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
@@ -73,7 +77,7 @@ def send(client: httpx.Client | TestClient, chance: random.Random, count: int) -
         answer = client.request(method, path, content=content, headers=headers)
         seen.add(answer.status_code)
         assert answer.status_code < 500, (method, path, content[:300], headers, answer.text)
-        if answer.status_code >= 400:
+        if answer.status_code >= 400 and (answer.status_code, answer.text) != NO_HTTP:
             assert set(answer.json()) == PROBLEM_FIELDS
     return seen
 

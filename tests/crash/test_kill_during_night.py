@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 SEED = 7
 LETHAL = ("start", "view", "statement", "commit", "follow")
 """What kills the service: soon after the start, after the night has read the store, and inside the last transaction."""
+EVERY_FORK = 2
+"""The generation of which each is killed, until the night is over."""
 PATIENCE_S = 60
 ORPHANS_GONE_S = 10
 
@@ -142,7 +144,7 @@ def kill_later(pid: int, generation: int, delay: float, over: threading.Event) -
         if found:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(min(found), signal.SIGKILL)
-            if generation < 2:
+            if generation < EVERY_FORK:
                 return
 
 
@@ -158,6 +160,7 @@ def run_and_kill(base: Base, folder: Path, moments: Sequence[str], chance: rando
     assert process.pid is not None
     heard = Heard()
     killers: list[tuple[threading.Thread, threading.Event]] = []
+    generation = 0
     for word, *rest in _heard(ours):
         heard.note(word, *rest)
         if word in {"night", "view"}:
@@ -167,7 +170,7 @@ def run_and_kill(base: Base, folder: Path, moments: Sequence[str], chance: rando
                 killer = threading.Thread(target=kill_later, args=(process.pid, generation, delay, over))
                 killers.append((killer, over))
                 killer.start()
-        elif word == "ended":
+        elif word == "ended" and generation == EVERY_FORK:
             _end(killers)
     _end(killers)
     process.join(PATIENCE_S)
