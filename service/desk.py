@@ -82,6 +82,7 @@ class _Job:
     future: Future[Any]
     prepared: list[Prepared] = field(default_factory=list)
     call: Callable[[], Any] | None = None
+    writes: bool = True
     since: float = field(default_factory=time.monotonic)
     asked_in: SpanContext = field(default_factory=here)
 
@@ -205,12 +206,15 @@ class Desk:
 
     def similar(self, article: Article, limit: int) -> Future[list[Neighbour]]:
         """Queue a search for the neighbours of an article that is not stored."""
-        return self._call(lambda: neighbours_of_text(self._engine, self._live(), self.models, article, limit))
+        return self._call(
+            lambda: neighbours_of_text(self._engine, self._live(), self.models, article, limit), writes=False
+        )
 
     def similar_to(self, article_id: str, limit: int) -> Future[list[Neighbour] | None]:
         """Queue a search for the neighbours of a stored article; None when there is no such article."""
         return self._call(
-            lambda: neighbours_of_article(self._engine, self._live(), self.models, article_id, limit)
+            lambda: neighbours_of_article(self._engine, self._live(), self.models, article_id, limit),
+            writes=False,
         )
 
     def recluster(
@@ -304,8 +308,10 @@ class Desk:
             self._pending -= 1
             self.metrics.queue_length.set(self._pending)
 
-    def _call(self, call: Callable[[], Any], *, forced: bool = False) -> Future[Any]:
-        return self._accept(self._to_write, lambda future: _Job(future, call=call), forced=forced)
+    def _call(self, call: Callable[[], Any], *, forced: bool = False, writes: bool = True) -> Future[Any]:
+        return self._accept(
+            self._to_write, lambda future: _Job(future, call=call, writes=writes), forced=forced
+        )
 
     def _in_transaction(self, call: Callable[[Connection], T]) -> T:
         with self._engine.begin() as connection:
@@ -384,7 +390,8 @@ class Desk:
         assert job.call is not None
         try:
             result = job.call()
-            self._acknowledge()
+            if job.writes:
+                self._acknowledge()
         except BenangError as error:  # refused before anything was written
             self._leave()
             job.future.set_exception(error)

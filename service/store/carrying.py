@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import insert, select
 
 from service.store.engine import checkpoint, exists, last_number, set_last_number, told
 from service.store.failures import StoreError
 from service.store.opening import owned_store
+from service.store.rows import extents, rows_of
 from service.store.tables import metadata
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from sqlalchemy import Connection, Table
 
     from service.store.engine import Place
-
-CHUNK = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +51,7 @@ def carry_over(
                 raise StoreError(
                     f"{told(target)} holds a store already. Name an empty database or a new folder."
                 )
-            rows = count_rows(there)
+            rows = sum(one.rows for one in extents(there).values())
             copy_rows(there, here, progress=on_step("copying", rows))
             compared = on_step("comparing", 2 * rows)
             expected, found = contents(there, progress=compared), contents(here, progress=compared)
@@ -68,20 +66,12 @@ def is_empty(connection: Connection) -> bool:
     return all(connection.execute(select(table).limit(1)).first() is None for table in metadata.sorted_tables)
 
 
-def count_rows(connection: Connection) -> int:
-    """Return how many rows all tables have together."""
-    return sum(
-        connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for table in metadata.sorted_tables
-    )
-
-
 def copy_rows(
     source: Connection, target: Connection, *, progress: Callable[[int], None] = lambda _rows: None
 ) -> None:
     """Write every row of `source` into `target`, which holds none; numbers given out once are not given out again."""
     for table in metadata.sorted_tables:
-        for part in _parts(source, table):
+        for part in rows_of(source, table):
             target.execute(insert(table), part)
             progress(len(part))
         if "seq" in table.c:
@@ -97,17 +87,10 @@ def contents(
 
 def _content(connection: Connection, table: Table, progress: Callable[[int], None]) -> Content:
     digest, rows = hashlib.sha256(), 0
-    for part in _parts(connection, table):
+    for part in rows_of(connection, table):
         for row in part:
             digest.update(repr(sorted(row.items())).encode("utf-8", "surrogatepass"))
         rows += len(part)
         progress(len(part))
     number = last_number(connection, table.name) if "seq" in table.c else 0
     return Content(rows, digest.hexdigest(), number)
-
-
-def _parts(connection: Connection, table: Table) -> Iterator[list[dict[str, Any]]]:
-    query = select(table).order_by(*table.primary_key).execution_options(yield_per=CHUNK)
-    rows = connection.execute(query).mappings()
-    while part := [dict(row) for row in islice(rows, CHUNK)]:
-        yield part

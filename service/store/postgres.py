@@ -187,16 +187,6 @@ def set_last_number(connection: Connection, table: str, number: int) -> None:
     connection.execute(asked, {"name": table, "last": max(number, 1), "used": number > 0})
 
 
-def keeps_checksums(connection: Connection) -> bool:
-    """Say whether the server notices damaged pages by a checksum."""
-    return bool(connection.execute(text("SELECT current_setting('data_checksums') = 'on'")).scalar_one())
-
-
 def told(url: str) -> str:
     """Return a URL as it may be shown: without its password."""
     return make_url(url).render_as_string(hide_password=True)
-
-
-def process_of(connection: Any) -> int:
-    """Return the process of the server behind a connection of the driver."""
-    return int(connection.info.backend_pid)

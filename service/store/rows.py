@@ -45,9 +45,16 @@ def extents(connection: Connection) -> dict[str, Extent]:
 def all_rows(connection: Connection) -> Iterator[tuple[str, Row]]:
     """Yield every row with the name of its table, in the order in which they have to be written."""
     for table in metadata.sorted_tables:
-        query = select(table).order_by(*table.primary_key).execution_options(yield_per=CHUNK)
-        for row in connection.execute(query).mappings():
-            yield table.name, dict(row)
+        for part in rows_of(connection, table):
+            for row in part:
+                yield table.name, row
+
+
+def rows_of(connection: Connection, table: Table) -> Iterator[list[Row]]:
+    """Yield the rows of a table in order, some hundreds at a time."""
+    query = select(table).order_by(*table.primary_key).execution_options(yield_per=CHUNK)
+    for part in connection.execute(query).mappings().partitions():
+        yield [dict(row) for row in part]
 
 
 def write_rows(engine: Engine, rows: Iterable[tuple[str, Row]], measured: Mapping[str, Extent]) -> None:
