@@ -9,7 +9,7 @@ import httpx
 
 from service import editing
 from service.editing import Editor
-from service.errors import BenangError, Gone, NotFound, errors_of
+from service.errors import BenangError, Gone, NotFound, errors_of, in_words
 from service.store.opening import owned_store
 from service.store.trail import FOLDER, record
 
@@ -67,8 +67,7 @@ def say_through(service: Running, group: str, action: str, word: dict[str, Any])
         raise EditRefusedError("The service does not answer; nothing was sent twice. Try again.") from error
     said: dict[str, Any] = answer.json()
     if answer.is_error:
-        reasons = [f"{one['pointer']}: {one['message']}" for one in said["errors"]]
-        raise EditRefusedError(" ".join([f"{said['title']}. {said['detail']}", *reasons]))
+        raise EditRefusedError(in_words(said))
     return said
 
 

@@ -289,6 +289,12 @@ def errors_of(error: BenangError) -> tuple[FieldError, ...]:
     return ()
 
 
+def in_words(problem: Mapping[str, Any]) -> str:
+    """Return what a problem that a service answered says, for the terminal."""
+    reasons = [f"{one['pointer']}: {one['message']}" for one in problem["errors"]]
+    return " ".join([f"{problem['title']}. {problem['detail']}", *reasons])
+
+
 def problem(
     code: str, *, instance: str, request_id: str, errors: Iterable[FieldError] = (), status: int | None = None
 ) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import httpx
 from pydantic import ValidationError
 
 from service import issuing
-from service.errors import BenangError, NotFound, Refused, errors_of, field_errors
+from service.errors import BenangError, NotFound, Refused, errors_of, field_errors, in_words
 from service.key_schemas import KeyIn
 from service.server import running_service
 from service.store.opening import owned_store
@@ -95,9 +95,7 @@ def _asked(service: Running, method: str, path: str, body: dict[str, Any] | None
             "The service does not answer. `benang keys list` tells what came of it."
         ) from error
     if answer.is_error and answer.status_code != httpx.codes.NOT_FOUND:
-        problem = answer.json()
-        reasons = [f"{one['pointer']}: {one['message']}" for one in problem["errors"]]
-        raise KeyRefusedError(" ".join([f"{problem['title']}. {problem['detail']}", *reasons]))
+        raise KeyRefusedError(in_words(answer.json()))
     return answer
 
 

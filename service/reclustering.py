@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 from ulid import ULID
 
+from service.errors import in_words
 from service.model import ID_PREFIXES
 from service.shift import NightError, Progress, Shift, night_of, progress_of
 from service.store import nights
@@ -123,8 +124,7 @@ def recluster_through(
 
 def _answer(response: httpx.Response) -> dict[str, Any]:
     if response.is_error:
-        problem = response.json()
-        raise NightError(f"{problem['title']}. {problem['detail']}")
+        raise NightError(in_words(response.json()))
     answer: dict[str, Any] = response.json()
     return answer
 
