@@ -7,24 +7,24 @@ Requests are encoded on one thread and decided on another, in the order they cam
 from __future__ import annotations
 
 import contextlib
-import math
 import queue
 import threading
 import time
 from collections import deque
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from embeddings.warm import warm_up
-from service.backup import last_backup
 from service.bell import Bell
 from service.courier import Courier
 from service.errors import BenangError, NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.extract import PagePool
+from service.gauges import look_up
 from service.ingest import Cuts, Prepared, batches, ingest, prepare_vectors
 from service.learned import check_model, load_models
 from service.rebuild import rebuild
@@ -34,7 +34,6 @@ from service.store.acknowledged import Acknowledged
 from service.store.apply import apply_plan
 from service.store.changes import last_change
 from service.store.engine import (
-    bytes_free,
     checkpoint,
     conditions,
     make_sure,
@@ -45,6 +44,7 @@ from service.store.engine import (
 )
 from service.store.failures import StoreError, kind_of
 from service.store.opening import owned_store
+from service.store.read import figure
 from service.store.trail import FOLDER, SCHEDULE, record
 from service.tracing import here, span
 from service.watch import NightWatch
@@ -170,12 +170,7 @@ class Desk:
         for thread in desk._threads:
             thread.start()
         desk._courier.start()
-        # Counting looks at every vector: when someone asks, not after every batch.
-        metrics.database_vectors.set_function(desk._vectors_stored)
-        metrics.night_success.set_function(lambda: desk._last_night()[0])
-        metrics.night_seconds.set_function(lambda: desk._last_night()[1])
-        metrics.backup_success.set_function(lambda: _last_backup(settings))
-        metrics.disk_free_bytes.set_function(lambda: bytes_free(settings.place))
+        look_up(metrics, settings, partial(figure, desk.reader))
         return desk
 
     # --- for callers, from any thread ---------------------------------------------------------------------------------
@@ -542,22 +537,6 @@ class Desk:
         if self._window is not None:
             self.metrics.index_vectors.set(len(self._window.articles))
 
-    def _vectors_stored(self) -> float:
-        """Return how many vectors the store holds, or NaN where it cannot say."""
-        try:
-            with self.reader.connect() as connection:
-                return write.count_vectors(connection)
-        except SQLAlchemyError:
-            return math.nan
-
-    def _last_night(self) -> tuple[float, float]:
-        """Return when a night was last done and the seconds it took (see `nights.last_done`); NaN where nobody can say."""
-        try:
-            with self.reader.connect() as connection:
-                return nights.last_done(connection)
-        except SQLAlchemyError:
-            return math.nan, math.nan
-
     def _stage_clock(self) -> Callable[[str], None]:
         last = time.perf_counter()
 
@@ -572,11 +551,6 @@ class Desk:
 
 def _now_us() -> int:
     return time.time_ns() // 1000
-
-
-def _last_backup(settings: Settings) -> float:
-    """Return when the data folder was last backed up, NaN where the store is a server's to back up."""
-    return math.nan if isinstance(settings.place, str) else last_backup(settings.data)
 
 
 def _store_error(error: Exception) -> Exception:

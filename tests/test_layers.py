@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("files on disk", ("service.placing",)),
     ("the store", ("service.store",)),
     ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.similar", "service.check", "service.backup", "service.transfer", "service.courier", "service.keyring", "service.issuing")),
-    ("the desk", ("service.desk", "service.readonly")),
+    ("the desk", ("service.gauges", "service.desk", "service.readonly")),
     ("HTTP", ("service.inflate", "service.api", "service.door", "service.guard")),
     ("wiring", ("service.standby", "service.app", "service.schedule", "service.server")),
     ("files", ("service.intake", "service.reclustering", "service.editorial", "service.locksmith", "service.reading", "service.feed", "service.evaluate", "service.fit")),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from service.store.times import local_time
 from service.telling import LEAD_CHARS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from sqlalchemy import ColumnElement, Connection, Engine, Row, Select
 
@@ -115,6 +116,15 @@ def reading(engine: Engine) -> Iterator[Connection]:
         if isinstance(error, exc.DBAPIError) and not is_out_of_reach(error):
             raise
         raise StoreUnavailable from error
+
+
+def figure(engine: Engine, asked: Callable[[Connection], float]) -> float:
+    """Return a figure for the operator, NaN where the store cannot say."""
+    try:
+        with engine.connect() as connection:
+            return asked(connection)
+    except exc.SQLAlchemyError:
+        return math.nan
 
 
 def assignments(connection: Connection) -> dict[str, tuple[str, str]]:
