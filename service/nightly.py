@@ -208,11 +208,12 @@ def _articles(
         found, witnesses = _searched(searching, np.arange(len(rows)), "comparing", progress)
         progress("grouping", 0, 1)
         pairs = rows[found[0]], rows[found[1]], found[2]
-        clusters = regroup(count, pairs, past, event_linkage(cuts.event), bonds)
+        linkage, outlets = event_linkage(cuts.event), view.members.outlets
+        clusters = regroup(count, pairs, past, linkage, bonds, outlets)
         while len((more := overdrawn(view.words, row_of, standing.clusters, clusters))[0]):
             both = [np.concatenate(sides) for sides in zip(bonds.barred, more, strict=True)]
             bonds = replace(bonds, barred=(both[0], both[1]))
-            clusters = regroup(count, pairs, past, event_linkage(cuts.event), bonds)
+            clusters = regroup(count, pairs, past, linkage, bonds, outlets)
         moved = np.flatnonzero(np.isin(rows, leaving(standing, clusters)))
         return clusters, _spoken(searching, witnesses, view, rows, moved, clusters)
 

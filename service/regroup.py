@@ -46,7 +46,14 @@ def together(
     return both_ways(left.astype(np.intp), right.astype(np.intp), probability.astype(np.float64))
 
 
-def regroup(count: int, pairs: Pairs, past: Past, linkage: Linkage, bonds: Bonds = FREE) -> Labels:
+def regroup(
+    count: int,
+    pairs: Pairs,
+    past: Past,
+    linkage: Linkage,
+    bonds: Bonds = FREE,
+    outlets: Labels | None = None,
+) -> Labels:
     """Return for each of `count` rows the first row of its group, from pairs that are given once.
 
     Every connected part of the graph in which something is not settled is grouped anew, pairs that were settled with
@@ -66,7 +73,8 @@ def regroup(count: int, pairs: Pairs, past: Past, linkage: Linkage, bonds: Bonds
     labels[links[1]] = links[0]
     moves = ~stays[left]
     left, right, probability = left[moves], right[moves], probability[moves]
-    found = partition(count, left, right, _with_inertia(left, right, probability, past), linkage, bonds)
+    shifted = _with_inertia(left, right, probability, past)
+    found = partition(count, left, right, shifted, linkage, bonds, outlets)
     return np.where(stays, labels, found)
 
 

@@ -31,13 +31,20 @@ def given_to(
     *,
     turned: bool = False,
     bonds: Bonds = FREE,
+    outlets: list[int] | None = None,
 ) -> list[int]:
     pairs = list(graph) if order is None else order
     left, right = (np.array([pair[side] for pair in pairs], dtype=np.intp) for side in (0, 1))
     if turned:
         left, right = right, left
     labels: list[int] = partition(
-        count, left, right, np.array([graph[pair] for pair in pairs]), linkage, bonds
+        count,
+        left,
+        right,
+        np.array([graph[pair] for pair in pairs]),
+        linkage,
+        bonds,
+        None if outlets is None else np.array(outlets, dtype=np.int64),
     ).tolist()
     return labels
 
@@ -48,6 +55,7 @@ def by_hand(
     linkage: Linkage,
     floor: float | None = None,
     barred: frozenset[Pair] = frozenset(),
+    outlets: list[int] | None = None,
 ) -> list[int]:
     """The module's words, without matrices: merge the two groups most alike until none is alike enough.
 
@@ -63,9 +71,9 @@ def by_hand(
             found = [min(part) if row in part else row for row in range(count)]
         elif len(part) > linkage.most:
             higher = lowest + (1 - lowest) / 4
-            found = by_hand(inside, count, linkage, higher if higher < 1 - 1e-6 else TIED, barred)
+            found = by_hand(inside, count, linkage, higher if higher < 1 - 1e-6 else TIED, barred, outlets)
         else:
-            found = merged(inside, part, count, linkage, barred)
+            found = merged(inside, part, linkage, barred, outlets or [0] * count)
         for row in part:
             labels[row] = found[row]
     return labels
@@ -86,19 +94,21 @@ def parts(graph: Graph, count: int) -> list[set[int]]:
     return found
 
 
-def merged(graph: Graph, part: set[int], count: int, linkage: Linkage, barred: frozenset[Pair]) -> list[int]:
+def merged(
+    graph: Graph, part: set[int], linkage: Linkage, barred: frozenset[Pair], outlets: list[int]
+) -> list[int]:
     groups = {row: [row] for row in sorted(part)}
     while True:
         best = (-1.0, 0, 0)
         for one, other in combinations(groups, 2):
-            alike = likeness(graph, groups[one], groups[other], linkage.best_weight, barred)
+            alike = likeness(graph, groups[one], groups[other], linkage, barred, outlets)
             if alike > best[0]:
                 best = (alike, one, other)
         if best[0] < linkage.cut:
             break
         _, one, other = best
         groups[one] += groups.pop(other)
-    labels = list(range(count))
+    labels = list(range(len(outlets)))
     for first, members in groups.items():
         for row in members:
             labels[row] = first
@@ -106,15 +116,48 @@ def merged(graph: Graph, part: set[int], count: int, linkage: Linkage, barred: f
 
 
 def likeness(
-    graph: Graph, one: list[int], other: list[int], best_weight: float, barred: frozenset[Pair]
+    graph: Graph,
+    one: list[int],
+    other: list[int],
+    linkage: Linkage,
+    barred: frozenset[Pair],
+    outlets: list[int],
 ) -> float:
-    pairs = [(min(a, b), max(a, b)) for a in one for b in other]
-    chances = [graph.get(pair, 0.0) for pair in pairs]
-    if barred & {*pairs}:
+    pairs = {(min(a, b), max(a, b)) for a in one for b in other}
+    found = [graph[pair] for pair in pairs if pair in graph]
+    if barred & pairs:
         return -1.0
-    if max(chances) == TIED:
+    if TIED in found:
         return TIED
-    return best_weight * max(chances) + (1 - best_weight) * math.fsum(chances) / len(chances)
+    if not found:
+        return 0.0
+    best, mean = max(found), math.fsum(found) / len(pairs)
+    if not linkage.weights:
+        return linkage.best_weight * best + (1 - linkage.best_weight) * mean
+    large, small = sorted((one, other), key=len, reverse=True)
+    here, there = ({outlets[row] for row in group} for group in (one, other))
+    evidence = [
+        log_odds(best),
+        log_odds(mean),
+        math.log(len(large)),
+        math.log(len(small)),
+        len(here & there),
+        len(here | there),
+        mean_within(graph, large),
+        mean_within(graph, small),
+    ]
+    constant, *weights = linkage.weights
+    return 1 / (1 + math.exp(-constant - math.fsum(map(math.prod, zip(weights, evidence, strict=True)))))
+
+
+def log_odds(chance: float) -> float:
+    clipped = min(max(chance, 0.01), 0.99)
+    return math.log(clipped / (1 - clipped))
+
+
+def mean_within(graph: Graph, group: list[int]) -> float:
+    pairs = list(combinations(sorted(group), 2))
+    return math.fsum(min(graph.get(pair, 0.0), 1.0) for pair in pairs) / len(pairs) if pairs else 1.0
 
 
 @st.composite
@@ -182,6 +225,38 @@ def test_is_the_agglomeration_by_hand_without_ties(seed: int, cut: float, best_w
 
     assert by_hand(graph, count, linkage) == found
     is_fair(graph, count, found, linkage)
+
+
+@unhurried
+@given(st.integers(0, 10**9), st.booleans())
+def test_the_learnt_likeness_is_that_by_hand(seed: int, bonded: bool) -> None:
+    """With weights for all that is known of two groups, sizes, outlets and what holds each together among it."""
+    chance = random.Random(seed)
+    count = chance.randint(2, 20)
+    graph = blocks(chance, count)
+    outlets = [chance.choice([3, 70, 8_000_000_000]) for _ in range(count)]
+    weights = tuple(chance.uniform(-1, 1) for _ in range(9))
+    linkage = Linkage(chance.choice([0.3, 0.5, 0.7]), weights=weights, most=chance.choice([5, 3000]))
+    tied, barred = some_bonds(chance, count) if bonded else (set(), set())
+
+    found = given_to(graph, count, linkage, bonds=bonds_between(tied, barred), outlets=outlets)
+
+    with_ties = graph | dict.fromkeys(tied, TIED)
+    assert by_hand(with_ties, count, linkage, barred=frozenset(barred), outlets=outlets) == found
+
+
+@unhurried
+@given(st.integers(0, 10**9))
+def test_names_of_outlets_say_nothing(seed: int) -> None:
+    """Other numbers for the same outlets give the same groups."""
+    chance = random.Random(seed)
+    count = chance.randint(2, 20)
+    graph, outlets = blocks(chance, count), [chance.randrange(4) for _ in range(count)]
+    others = chance.sample(range(1000), 4)
+
+    found = given_to(graph, count, event_linkage(0.45), outlets=outlets)
+
+    assert found == given_to(graph, count, event_linkage(0.45), outlets=[others[one] for one in outlets])
 
 
 @pytest.mark.parametrize("count", [2, 3, 4, 8])
