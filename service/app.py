@@ -29,6 +29,7 @@ from service.api import (
 from service.api.desk import open_desk, refuse_writes
 from service.api.entrances import Entrances, document_scopes
 from service.api.problems import document_problems, install
+from service.api.search import document_parameters
 from service.api.strict import JSON, NDJSON
 from service.desk import Desk as RealDesk
 from service.door import Door, Limits
@@ -142,7 +143,7 @@ class _Api(FastAPI):
         if not self.openapi_schema:
             document = super().openapi()
             document["components"]["schemas"].update(_problem_schemas())
-            self.openapi_schema = document_problems(document_scopes(document))
+            self.openapi_schema = document_problems(document_scopes(document_parameters(document)))
         return self.openapi_schema
 
 

@@ -1,13 +1,12 @@
 """What the API takes and answers about editors' words."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import Field
 
 from service.answers import Answer
-from service.schemas import Id, Name, Strict, check_text
+from service.schemas import Id, Name, Note, Strict
 
-MAX_NOTE = 2000
 MAX_SPLIT = 1000
 
 
@@ -20,9 +19,7 @@ class UndoIn(Strict):
 class EditIn(UndoIn):
     """Who says it, and why."""
 
-    note: Annotated[str, StringConstraints(max_length=MAX_NOTE), AfterValidator(check_text)] = Field(
-        default="", description="Why, for those who come after."
-    )
+    note: Note = Field(default="", description="Why, for those who come after.")
 
 
 class MergeIn(EditIn):

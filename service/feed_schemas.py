@@ -1,17 +1,29 @@
 """What the API takes and answers about the change feed."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from service.answers import Answer
 from service.model import Kind
-from service.schemas import Strict, Url
+from service.schemas import Strict, Url, refusal
 
 MAX_CHANGES = 1000
-LAST_NUMBER = 2**63 - 1
+# The last that every reader of JSON holds exactly; a change has a smaller number until 2255.
+LAST_NUMBER = 2**53 - 1
 
 Place = Annotated[int, Field(ge=0, le=LAST_NUMBER)]
+
+
+def check_number(value: Any) -> Any:
+    """Refuse what pydantic would make a number of, as it has to in an address.
+
+    Raises:
+        PydanticCustomError: The value is text or a truth value.
+    """
+    if isinstance(value, str | bool):
+        raise refusal("wrong_type")
+    return value
 
 
 class FeedSearch(Strict):
@@ -62,7 +74,7 @@ class WebhookIn(Strict):
         examples=["https://hooks.example/benang"],
     )
     kinds: list[Kind] = Field(default=[], description="Only changes of these kinds; empty for all.")
-    after: Place | None = Field(
+    after: Annotated[Place, BeforeValidator(check_number)] | None = Field(
         default=None,
         description="Begin behind this number, 0 for everything; when missing, with what comes next.",
     )

@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    JsonValue,
     PlainSerializer,
     StringConstraints,
     WithJsonSchema,
@@ -22,6 +23,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from service import patterns
 from service.errors import FIELD_MESSAGES
 from service.model import Precision
 
@@ -30,6 +32,7 @@ MAX_TEXT = 50_000
 MAX_PAGE = 1_000_000
 MAX_URL = 2_048
 MAX_NAME = 255
+MAX_NOTE = 2000
 MAX_METADATA = 32
 MAX_LIST = 100
 
@@ -37,13 +40,13 @@ WIB = timezone(timedelta(hours=7))
 _EARLIEST = datetime(1900, 1, 1, tzinfo=UTC)
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 _TIME = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?(\.[0-9]{1,9})?"
-    r"([Zz]|[+-][0-9]{2}:[0-9]{2}| [0-9]{2}:[0-9]{2})?",
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2})(?:(:[0-9]{2})(\.[0-9]{1,9})?)?"
+    r"([Zz]|[+-][0-9]{2}:[0-5][0-9]| [0-9]{2}:[0-9]{2})?",
     re.ASCII,
 )
 # Most addresses need no parser: nothing quoted, no port, no credentials, no query.
 _PLAIN_URL = re.compile(r"https?://[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*(?:/[A-Za-z0-9._~/-]*)?", re.ASCII)
-_UNSAFE_URL = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029<>\"\\]")
+_UNSAFE_URL = re.compile(f"[{patterns.UNSAFE_IN_URL}]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,34 +148,53 @@ def check_url(value: str) -> str:
     return value
 
 
+_STORABLE = Field(json_schema_extra={"pattern": patterns.STORABLE})
+_VISIBLE = Field(json_schema_extra={"minLength": 1, "pattern": patterns.VISIBLE})
+
 Url = Annotated[
     str,
     StringConstraints(max_length=MAX_URL),
     AfterValidator(check_text),
     AfterValidator(check_url),
-    WithJsonSchema({"type": "string", "format": "uri", "maxLength": MAX_URL, "pattern": "^https?://"}),
+    Field(json_schema_extra={"pattern": patterns.URL}),
 ]
 Name = Annotated[
-    str, StringConstraints(max_length=MAX_NAME), AfterValidator(check_text), AfterValidator(check_visible)
+    str,
+    StringConstraints(max_length=MAX_NAME),
+    AfterValidator(check_text),
+    AfterValidator(check_visible),
+    _VISIBLE,
 ]
 Title = Annotated[
-    str, StringConstraints(max_length=MAX_TITLE), AfterValidator(check_text), AfterValidator(check_visible)
+    str,
+    StringConstraints(max_length=MAX_TITLE),
+    AfterValidator(check_text),
+    AfterValidator(check_visible),
+    _VISIBLE,
 ]
 Body = Annotated[
-    str, StringConstraints(max_length=MAX_TEXT), AfterValidator(check_text), AfterValidator(check_visible)
+    str,
+    StringConstraints(max_length=MAX_TEXT),
+    AfterValidator(check_text),
+    AfterValidator(check_visible),
+    _VISIBLE,
 ]
 PageBody = Annotated[
-    str, StringConstraints(max_length=MAX_PAGE), AfterValidator(check_text), AfterValidator(check_visible)
+    str,
+    StringConstraints(max_length=MAX_PAGE),
+    AfterValidator(check_text),
+    AfterValidator(check_visible),
+    _VISIBLE,
 ]
 Key = Annotated[str, StringConstraints(min_length=1, max_length=64), AfterValidator(check_text)]
-Value = Annotated[str, StringConstraints(max_length=512), AfterValidator(check_text)]
+Value = Annotated[str, StringConstraints(max_length=512), AfterValidator(check_text), _STORABLE]
+Note = Annotated[str, StringConstraints(max_length=MAX_NOTE), AfterValidator(check_text), _STORABLE]
+Id = Annotated[str, StringConstraints(max_length=MAX_NAME), AfterValidator(check_text), _STORABLE]
 When = Annotated[
     Moment,
     BeforeValidator(parse_moment),
     PlainSerializer(lambda moment: moment.at.isoformat(), return_type=str),
-    WithJsonSchema(
-        {"type": "string", "anyOf": [{"format": "date-time"}, {"format": "date"}], "examples": ["2020-08-16"]}
-    ),
+    WithJsonSchema({"type": "string", "pattern": patterns.WHEN, "examples": ["2020-08-16"]}),
 ]
 
 
@@ -182,8 +204,22 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
 
 
+def _either(*ways: str) -> list[JsonValue]:
+    """Tell the ways in which an article can be sent, each by the fields it needs, with one body and no other."""
+    told: list[JsonValue] = []
+    for way in ways:
+        needed = way.split()
+        others = {"text", "html", "page"}.difference(needed)
+        kinds: dict[str, JsonValue] = {name: {"type": "string"} for name in needed}
+        kinds.update({name: {"type": "null"} for name in sorted(others)})
+        told.append({"required": list(needed), "properties": kinds})
+    return told
+
+
 class Probe(Strict):
     """An article to compare with what is stored: exactly one of `text`, `html` and `page`."""
+
+    model_config = ConfigDict(json_schema_extra={"anyOf": _either("text title", "html", "page")})
 
     url: Url | None = Field(
         default=None,
@@ -217,6 +253,8 @@ class Probe(Strict):
         default_factory=dict,
         max_length=MAX_METADATA,
         description="Flat object of strings, kept and given back untouched.",
+        # Beside values that have a pattern of their own pydantic forgets that of the keys.
+        json_schema_extra={"propertyNames": {"minLength": 1, "maxLength": 64, "pattern": patterns.STORABLE}},
     )
 
     @model_validator(mode="after")
@@ -236,6 +274,7 @@ class ArticleIn(Probe):
 
     model_config = ConfigDict(
         json_schema_extra={
+            "anyOf": _either("text title url", "text title source external_id", "html", "page"),
             "examples": [
                 {
                     "url": "https://www.kompas.com/read/2024/03/27/06161181/contoh",
@@ -243,7 +282,7 @@ class ArticleIn(Probe):
                     "published_at": "2024-03-27T06:16:00+07:00",
                     "text": "Gempa bermagnitudo 5,2 mengguncang kota, Rabu pagi. Warga keluar rumah.",
                 }
-            ]
+            ],
         }
     )
 
@@ -274,9 +313,6 @@ class Search(Page):
     source: Name | None = Field(default=None, description="Outlet, as a domain or a name.")
     from_: When | None = Field(default=None, alias="from", description="Earliest time or day.")
     to: When | None = Field(default=None, description="Time before which, or last day.")
-
-
-Id = Annotated[str, StringConstraints(max_length=MAX_NAME), AfterValidator(check_text)]
 
 
 class ArticleSearch(Search):

@@ -305,6 +305,15 @@ def test_bad_parameters_are_refused(client: TestClient, query: str, pointer: str
         assert [(pointer, code)] == [(one["pointer"], one["code"]) for one in found]
 
 
+def test_a_parameter_is_told_to_be_missing_and_never_null(client: TestClient) -> None:
+    paths = client.get("/openapi.json").json()["paths"]
+    parameters = {one["name"]: one for one in paths["/v1/clusters"]["get"]["parameters"]}
+
+    assert not any(one["required"] for one in parameters.values())
+    assert {one["schema"]["type"] for one in parameters.values()} == {"integer", "string"}
+    assert parameters["min_sources"]["schema"]["maximum"] == 1_000_000
+
+
 def test_wrong_method_names_all_that_fit(client: TestClient) -> None:
     answer = client.put("/v1/articles/x", json={})
 

@@ -14,8 +14,9 @@ from wire import FIRE, FIRE_RETOLD, FLOOD, dump, faults, models
 
 from service.app import create_app
 from service.desk import Desk
-from service.edit_schemas import MAX_NOTE, MAX_SPLIT
+from service.edit_schemas import MAX_SPLIT
 from service.errors import QueueFull, Refused, StorageFull, StoreUnavailable
+from service.schemas import MAX_NOTE
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:

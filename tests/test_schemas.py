@@ -67,6 +67,8 @@ def test_times_keep_their_offset_and_precision(given_time: str, at: str, precisi
         ("2020-13-01", "bad_time"),
         ("2020-02-30T00:00:00Z", "bad_time"),
         ("2020-08-16T24:00:00Z", "bad_time"),
+        ("2020-08-16T12:59.5Z", "bad_time"),
+        ("2020-08-16T12:59:00+07:60", "bad_time"),
         ("2020-08-16T12:59:00+25:00", "bad_time"),
         ("٢٠٢٠-٠٨-١٦", "bad_time"),
         ("2020-08-16\n", "bad_time"),

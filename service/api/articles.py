@@ -8,10 +8,10 @@ from fastapi.concurrency import run_in_threadpool
 from service.answers import Accepted, ArticleDetail, ArticleList, Explanation, Neighbours
 from service.api.audit import by_of
 from service.api.desk import Desk, OpenDesk, apart, settled
+from service.api.ids import ArticleId, known_id
 from service.api.problems import BODY, problems
 from service.api.search import article_filter
 from service.api.strict import StrictRoute
-from service.errors import NotFound
 from service.model import Article, Outcome
 from service.prepare import prepare
 from service.schemas import ArticleIn, ArticleSearch, Probe
@@ -66,7 +66,7 @@ def list_articles(wanted: Annotated[ArticleSearch, Query()], desk: OpenDesk) -> 
 @router.get(
     "/articles/{article_id}", response_model=ArticleDetail, responses=problems(*_MISSING, "store_unavailable")
 )
-def get_article(article_id: str, desk: OpenDesk) -> dict[str, Any]:
+def get_article(article_id: ArticleId, desk: OpenDesk) -> dict[str, Any]:
     """Show one article with its assignment and revisions."""
     with read.reading(desk.reader) as connection:
         return read.get_article(connection, known_id(article_id))
@@ -75,7 +75,7 @@ def get_article(article_id: str, desk: OpenDesk) -> dict[str, Any]:
 @router.delete(
     "/articles/{article_id}", status_code=204, response_class=Response, responses=problems(*_MISSING, *_BUSY)
 )
-async def delete_article(article_id: str, request: Request, desk: OpenDesk) -> None:
+async def delete_article(article_id: ArticleId, request: Request, desk: OpenDesk) -> None:
     """Delete one article; its ID answers 410 from then on."""
     if not await settled(desk.delete(known_id(article_id), by_of(request))):
         await run_in_threadpool(_raise_missing, desk, article_id)
@@ -86,7 +86,7 @@ async def delete_article(article_id: str, request: Request, desk: OpenDesk) -> N
     response_model=Explanation,
     responses=problems(*_MISSING, "store_unavailable"),
 )
-def explain_article(article_id: str, desk: OpenDesk) -> dict[str, Any]:
+def explain_article(article_id: ArticleId, desk: OpenDesk) -> dict[str, Any]:
     """Say why an article is where it is: rule, evidence, probability, threshold, runner-up, model."""
     with read.reading(desk.reader) as connection:
         return read.get_explanation(connection, known_id(article_id))
@@ -97,7 +97,7 @@ def explain_article(article_id: str, desk: OpenDesk) -> dict[str, Any]:
     response_model=Neighbours,
     responses=problems(*_MISSING, "invalid", *_BUSY),
 )
-async def similar_articles(article_id: str, desk: OpenDesk, limit: Limit = 10) -> dict[str, Any]:
+async def similar_articles(article_id: ArticleId, desk: OpenDesk, limit: Limit = 10) -> dict[str, Any]:
     """List the stored articles nearest to one of them."""
     found = await settled(desk.similar_to(known_id(article_id), limit))
     if found is None:
@@ -126,17 +126,6 @@ async def read_article(
             pages=desk.pages,
             default_source=default_source,
         )
-
-
-def known_id(article_id: str) -> str:
-    """Pass on what can be an ID.
-
-    Raises:
-        NotFound: It cannot, and no database needs to see it.
-    """
-    if not article_id.isascii() or not article_id.isprintable() or len(article_id) > 40:  # noqa: PLR2004  30 are used
-        raise NotFound
-    return article_id
 
 
 def accepted(outcome: Outcome) -> dict[str, Any]:

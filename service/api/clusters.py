@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from service.answers import ClusterDetail, ClusterList
-from service.api.articles import known_id
 from service.api.desk import OpenDesk
+from service.api.ids import ClusterId, known_id
 from service.api.problems import problems
 from service.api.search import group_filter
 from service.schemas import ClusterSearch
@@ -34,7 +34,7 @@ def list_clusters(wanted: Annotated[ClusterSearch, Query()], desk: OpenDesk) -> 
     response_model=ClusterDetail,
     responses=problems("not_found", "gone", "store_unavailable"),
 )
-def get_cluster(cluster_id: str, desk: OpenDesk) -> dict[str, Any]:
+def get_cluster(cluster_id: ClusterId, desk: OpenDesk) -> dict[str, Any]:
     """Show a cluster with its members in order of time, copies folded."""
     with reading(desk.reader) as connection:
         return groups.get_cluster(connection, known_id(cluster_id))

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Query, Request
 from sqlalchemy import Connection
 
 from service import editing
-from service.api.articles import known_id
 from service.api.audit import by_of
 from service.api.desk import Desk, OpenDesk, settled
+from service.api.ids import ClusterId, EditId, StoryId, known_id
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
 from service.edit_schemas import (
@@ -37,33 +37,37 @@ _WORD = problems(*_REFUSED, *_BUSY)
 
 
 @router.post("/clusters/{cluster_id}/merge", response_model=EditRow, responses=_WORD)
-async def merge_clusters(cluster_id: str, word: MergeIn, request: Request, desk: OpenDesk) -> dict[str, Any]:
+async def merge_clusters(
+    cluster_id: ClusterId, word: MergeIn, request: Request, desk: OpenDesk
+) -> dict[str, Any]:
     """Put another cluster into this one, which keeps its ID; no later run parts them."""
     return await _merge(request, desk, "cluster", cluster_id, word)
 
 
 @router.post("/clusters/{cluster_id}/split", response_model=EditRow, responses=_WORD)
 async def split_cluster(
-    cluster_id: str, word: ClusterSplitIn, request: Request, desk: OpenDesk
+    cluster_id: ClusterId, word: ClusterSplitIn, request: Request, desk: OpenDesk
 ) -> dict[str, Any]:
     """Split articles, with their copies, off this cluster into one of their own; no later run joins them."""
     return await _split(request, desk, "cluster", cluster_id, word.article_ids, word)
 
 
 @router.post("/stories/{story_id}/merge", response_model=EditRow, responses=_WORD)
-async def merge_stories(story_id: str, word: MergeIn, request: Request, desk: OpenDesk) -> dict[str, Any]:
+async def merge_stories(story_id: StoryId, word: MergeIn, request: Request, desk: OpenDesk) -> dict[str, Any]:
     """Put another story into this one, which keeps its ID; no later run parts them."""
     return await _merge(request, desk, "story", story_id, word)
 
 
 @router.post("/stories/{story_id}/split", response_model=EditRow, responses=_WORD)
-async def split_story(story_id: str, word: StorySplitIn, request: Request, desk: OpenDesk) -> dict[str, Any]:
+async def split_story(
+    story_id: StoryId, word: StorySplitIn, request: Request, desk: OpenDesk
+) -> dict[str, Any]:
     """Split clusters off this story into one of their own; no later run joins them."""
     return await _split(request, desk, "story", story_id, word.cluster_ids, word)
 
 
 @router.post("/edits/{edit_id}/undo", response_model=EditRow, responses=_WORD)
-async def undo_edit(edit_id: str, word: UndoIn, request: Request, desk: OpenDesk) -> dict[str, Any]:
+async def undo_edit(edit_id: EditId, word: UndoIn, request: Request, desk: OpenDesk) -> dict[str, Any]:
     """Take an editor's word back: groups go back as far as later changes allow, and later runs decide freely."""
     known_id(edit_id)
     return await _said(
@@ -88,7 +92,7 @@ def list_edits(
     response_model=History,
     responses=problems("not_found", "store_unavailable"),
 )
-def cluster_history(cluster_id: str, desk: OpenDesk) -> dict[str, Any]:
+def cluster_history(cluster_id: ClusterId, desk: OpenDesk) -> dict[str, Any]:
     """Tell what nightly runs and editors did to a cluster, oldest first; also of one that was merged or deleted."""
     return _history(desk, "cluster", cluster_id)
 
@@ -98,7 +102,7 @@ def cluster_history(cluster_id: str, desk: OpenDesk) -> dict[str, Any]:
     response_model=History,
     responses=problems("not_found", "store_unavailable"),
 )
-def story_history(story_id: str, desk: OpenDesk) -> dict[str, Any]:
+def story_history(story_id: StoryId, desk: OpenDesk) -> dict[str, Any]:
     """Tell what nightly runs and editors did to a story, oldest first; also of one that was merged or deleted."""
     return _history(desk, "story", story_id)
 

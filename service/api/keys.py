@@ -6,9 +6,9 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from service import issuing
-from service.api.articles import known_id
 from service.api.audit import by_of
 from service.api.desk import OpenDesk, now_of, settled
+from service.api.ids import KeyId, known_id
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
 from service.door import ANYONE
@@ -51,7 +51,7 @@ def list_all(request: Request, desk: OpenDesk) -> dict[str, Any]:
 
 
 @router.delete("/{key_id}", status_code=204, response_class=Response, responses=problems("not_found", *_BUSY))
-async def revoke(key_id: str, request: Request, desk: OpenDesk) -> None:
+async def revoke(key_id: KeyId, request: Request, desk: OpenDesk) -> None:
     """Revoke a key, for ever; it stays in the list."""
     known_id(key_id)
     by, now_us = by_of(request), now_of(request)

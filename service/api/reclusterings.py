@@ -5,9 +5,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 
-from service.api.articles import known_id
 from service.api.audit import by_of
 from service.api.desk import Desk, OpenDesk
+from service.api.ids import RunId, known_id
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
 from service.night_schemas import Reclustering, ReclusteringIn, ReclusteringList
@@ -46,7 +46,7 @@ def list_reclusterings(
 
 
 @router.get("/{run_id}", response_model=Reclustering, responses=problems("not_found", "store_unavailable"))
-def get_reclustering(run_id: str, desk: OpenDesk) -> dict[str, Any]:
+def get_reclustering(run_id: RunId, desk: OpenDesk) -> dict[str, Any]:
     """Show a run: its status, how far it is, and what it changed."""
     return _read(desk, known_id(run_id))
 

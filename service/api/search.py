@@ -1,6 +1,7 @@
 """From the parameters of a list to the filter the store takes."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from service.extract import outlet_of
 from service.schemas import ArticleSearch, ClusterSearch, GroupSearch, Moment
@@ -31,6 +32,17 @@ def group_filter(wanted: GroupSearch) -> GroupFilter:
         min_sources=wanted.min_sources,
         story_id=wanted.story_id if isinstance(wanted, ClusterSearch) else None,
     )
+
+
+def document_parameters(document: dict[str, Any]) -> dict[str, Any]:
+    """Say in an OpenAPI document that a parameter may be missing but not null, which cannot be written in an address."""
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for parameter in operation.get("parameters", ()):
+                schema = parameter["schema"]
+                kinds = [one for one in schema.pop("anyOf", ()) if one != {"type": "null"}]
+                schema.update(*kinds)
+    return document
 
 
 def _start(moment: Moment | None) -> int | None:

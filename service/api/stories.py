@@ -5,8 +5,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from service.answers import StoryDetail, StoryList, Timeline
-from service.api.articles import known_id
 from service.api.desk import OpenDesk
+from service.api.ids import StoryId, known_id
 from service.api.problems import problems
 from service.api.search import group_filter
 from service.schemas import GroupSearch
@@ -32,14 +32,14 @@ def list_stories(wanted: Annotated[GroupSearch, Query()], desk: OpenDesk) -> dic
 
 
 @router.get("/{story_id}", response_model=StoryDetail, responses=_MISSING)
-def get_story(story_id: str, desk: OpenDesk) -> dict[str, Any]:
+def get_story(story_id: StoryId, desk: OpenDesk) -> dict[str, Any]:
     """Show a story with its keywords and its clusters in order of time."""
     with reading(desk.reader) as connection:
         return groups.get_story(connection, known_id(story_id))
 
 
 @router.get("/{story_id}/timeline", response_model=Timeline, responses=_MISSING)
-def get_timeline(story_id: str, desk: OpenDesk) -> dict[str, Any]:
+def get_timeline(story_id: StoryId, desk: OpenDesk) -> dict[str, Any]:
     """Tell a story event by event: headline, reports, and what each event adds to the earlier ones."""
     with reading(desk.reader) as connection:
         return groups.get_timeline(connection, known_id(story_id))

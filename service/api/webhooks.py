@@ -9,10 +9,10 @@ from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 from ulid import ULID
 
-from service.api.articles import known_id
 from service.api.audit import by_of
 from service.api.changes import ahead
 from service.api.desk import OpenDesk, settled
+from service.api.ids import WebhookId, known_id
 from service.api.problems import BODY, problems
 from service.api.strict import StrictRoute
 from service.errors import FieldError, NotFound, Refused
@@ -63,7 +63,7 @@ def list_all(desk: OpenDesk) -> dict[str, Any]:
 @router.delete(
     "/{webhook_id}", status_code=204, response_class=Response, responses=problems("not_found", *_BUSY)
 )
-async def remove(webhook_id: str, request: Request, desk: OpenDesk) -> None:
+async def remove(webhook_id: WebhookId, request: Request, desk: OpenDesk) -> None:
     """Stop telling one of them; a delivery under way may still arrive."""
     await settled(desk.write(partial(_remove, webhook_id=known_id(webhook_id), by=by_of(request))))
 
