@@ -518,7 +518,12 @@ class Desk:
         now = _now_us()
         with self._engine.begin() as connection:
             applied = apply_plan(
-                connection, proposal.plan, since=proposal.last_change, now_us=now, cause=run_id
+                connection,
+                proposal.plan,
+                since=proposal.last_change,
+                words=proposal.words,
+                now_us=now,
+                cause=run_id,
             )
             diff = applied.diff()
             nights.finish(connection, run_id, now_us=now, diff=diff)

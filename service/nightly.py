@@ -57,10 +57,11 @@ class Night:
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A plan, and the number of the latest change that the store held when it was made."""
+    """A plan, the number of the latest change that the store held when it was made, and the editors' words that stood."""
 
     plan: Plan
     last_change: int
+    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +115,7 @@ def propose(
             ),
         ),
         view.last_change,
+        tuple(word.id for word in view.words),
     )
 
 

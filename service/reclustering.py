@@ -86,7 +86,12 @@ def _run(
             foretell(connection, proposal.plan)
             if dry_run
             else apply_plan(
-                connection, proposal.plan, since=proposal.last_change, now_us=now, cause=run_id
+                connection,
+                proposal.plan,
+                since=proposal.last_change,
+                words=proposal.words,
+                now_us=now,
+                cause=run_id,
             ).diff()
         )
         nights.finish(connection, run_id, now_us=now, diff=diff)

@@ -785,7 +785,7 @@ def test_what_is_left_alone_is_not_settled(two_events: Newsroom) -> None:
     two_events.delete("copy")
     two_events.undo(word)
 
-    two_events.carry_out(Proposal(plan, seen))
+    two_events.carry_out(Proposal(plan, seen, (word,)))
 
     assert {name for name in ("a", "b", "f", "t", "w") if provisional(two_events, name)} == {
         "a",
@@ -794,6 +794,16 @@ def test_what_is_left_alone_is_not_settled(two_events: Newsroom) -> None:
         "w",
     }
     assert two_events.cluster("b") == two_events.cluster("a")
+
+
+def test_what_was_freed_before_a_night_is_settled_by_it(two_events: Newsroom) -> None:
+    """Whether anything changed with the word or not, and however little time lies between."""
+    two_events.undo(two_events.merge("cluster", two_events.cluster("a"), two_events.cluster("f"))["id"])
+    two_events.undo(two_events.word("story", "split", "f", "a"))
+
+    two_events.night()
+
+    assert [name for name in two_events.ids if provisional(two_events, name)] == []
 
 
 def provisional(room: Newsroom, name: str) -> bool:

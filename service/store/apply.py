@@ -45,15 +45,17 @@ def foretell(connection: Connection, plan: Plan) -> dict[str, Any]:
     return replace(plan, moved=(*plan.moved, *_with_copies(connection, plan.moved))).diff()
 
 
-def apply_plan(connection: Connection, plan: Plan, *, since: int, now_us: int, cause: str) -> Applied:
-    """Carry out what still holds of a plan made when change number `since` was the latest.
+def apply_plan(
+    connection: Connection, plan: Plan, *, since: int, now_us: int, cause: str, words: Iterable[str] = ()
+) -> Applied:
+    """Carry out what still holds of a plan made when change number `since` was the latest and `words` of editors stood.
 
     Articles that came since stay with the article they joined; what was deleted or edited since, and all that hangs
     together with it, stays as it is now.
     """
     left = _stories_of(connection, sorted(plan.merged))
     plan, spared = what_still_holds(connection, plan, since, left)
-    astir = edited_since(connection, since) | articles_of(connection, articles.c.cluster_id, spared)
+    astir = edited_since(connection, since, words) | articles_of(connection, articles.c.cluster_id, spared)
     late = came_since(connection, since)
     moved = [*plan.moved, *_followers(connection, plan, late)]
     _open_groups(connection, plan, now_us)

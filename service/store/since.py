@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from service.plan import Plan, hanging_together, without
 from service.store.bulk import chunks
@@ -25,15 +25,18 @@ def came_since(connection: Connection, since: int) -> set[str]:
     return {*connection.execute(came).scalars()}
 
 
-def edited_since(connection: Connection, since: int) -> set[int]:
-    """Return `seq` of the articles that were revised or freed of an editor's word after change number `since`."""
+def edited_since(connection: Connection, since: int, words: Iterable[str]) -> set[int]:
+    """Return `seq` of the articles revised after change number `since`, or freed of one of `words`, which stood then."""
     revised = (
         select(articles.c.seq)
         .join(changes, changes.c.article_id == articles.c.id)
         .where(changes.c.seq > since, changes.c.kind == "article.revised")
     )
-    at = select(changes.c.at_us).where(changes.c.seq == since).scalar_subquery()
-    freed = _named(connection, edits.c.undone_us >= func.coalesce(at, 0))
+    freed = {
+        one
+        for part in chunks(sorted(words))
+        for one in _named(connection, edits.c.id.in_(part) & edits.c.undone_us.is_not(None))
+    }
     return {*connection.execute(revised).scalars()} | articles_of(connection, articles.c.id, freed)
 
 
