@@ -56,6 +56,8 @@ from service.store.write import get_meta, refresh_counts, set_meta
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from sqlalchemy import Engine
+
     from service.model import Outcome
 
 BURNT = "Kebakaran Pasar Rengasdengkul Hanguskan Puluhan Kios"
@@ -278,11 +280,11 @@ def test_a_killed_owner_leaves_the_folder_free(tmp_path: Path) -> None:
 # --- counts -----------------------------------------------------------------------------------------------------------
 
 
-def expected_counts(desk: Room) -> dict[str, tuple[int, ...]]:
+def expected_counts(engine: Engine) -> dict[str, tuple[int, ...]]:
     """The counts of every cluster and story, from the articles alone, in Python."""
-    story_of = {row["id"]: row["story_id"] for row in _rows(desk, clusters)}
+    story_of = {row["id"]: row["story_id"] for row in _rows_in(engine, clusters)}
     members: dict[str, list[Any]] = defaultdict(list)
-    for row in _rows(desk, articles):
+    for row in _rows_in(engine, articles):
         members[row["cluster_id"]].append(row)
         members[story_of[row["cluster_id"]]].append(row)
     return {
@@ -297,7 +299,7 @@ def expected_counts(desk: Room) -> dict[str, tuple[int, ...]]:
     }
 
 
-def stored_counts(desk: Room) -> dict[str, tuple[int, ...]]:
+def stored_counts(engine: Engine) -> dict[str, tuple[int, ...]]:
     names = (
         "article_count",
         "copy_count",
@@ -305,7 +307,7 @@ def stored_counts(desk: Room) -> dict[str, tuple[int, ...]]:
         "first_published_us",
         "last_published_us",
     )
-    rows = [*_rows(desk, clusters), *_rows(desk, stories)]
+    rows = [*_rows_in(engine, clusters), *_rows_in(engine, stories)]
     return {row["id"]: tuple(row[name] for name in names) for row in rows}
 
 
@@ -313,7 +315,7 @@ def test_counts_equal_the_members(desk: Room) -> None:
     """Counts and spans of clusters and stories are those of their articles, copies folded for sources."""
     desk.post(*look_alikes(2, 60, revise=True))
 
-    assert expected_counts(desk) == stored_counts(desk)
+    assert expected_counts(desk.engine) == stored_counts(desk.engine)
     per_story = Counter(row["story_id"] for row in _rows(desk, clusters))
     assert per_story == {row["id"]: row["cluster_count"] for row in _rows(desk, stories)}
 
@@ -339,13 +341,13 @@ def test_groups_carry_the_time_of_their_last_article(desk: Room) -> None:
 def test_refresh_repairs_any_count_it_is_asked_for(desk: Room) -> None:
     """Whatever stood in the counts, a refresh brings the named clusters and their stories in line, and no others."""
     desk.post(*look_alikes(2, 40))
-    right = stored_counts(desk)
+    right = stored_counts(desk.engine)
     ids = [row["id"] for row in _rows(desk, clusters)]
     with desk.engine.begin() as connection:
         for table in (clusters, stories):
             connection.execute(update(table).values(article_count=99, copy_count=7, last_published_us=0))
         refresh_counts(connection, ids[:1], NOW_US + 9)
-    found = stored_counts(desk)
+    found = stored_counts(desk.engine)
 
     story = next(row["story_id"] for row in _rows(desk, clusters) if row["id"] == ids[0])
     assert {name for name in right if right[name] == found[name]} == {ids[0], story}
@@ -356,7 +358,7 @@ def test_refresh_repairs_any_count_it_is_asked_for(desk: Room) -> None:
 
     with desk.engine.begin() as connection:
         refresh_counts(connection, ids * 2, NOW_US)
-    assert right == stored_counts(desk)
+    assert right == stored_counts(desk.engine)
 
 
 # --- deletion ---------------------------------------------------------------------------------------------------------
@@ -483,7 +485,7 @@ def test_a_story_outlives_one_of_its_clusters(desk: Room) -> None:
 
     remove(desk, second)
 
-    assert expected_counts(desk) == stored_counts(desk)
+    assert expected_counts(desk.engine) == stored_counts(desk.engine)
     assert [row["cluster_count"] for row in _rows(desk, stories)] == [1]
     assert faults(desk.engine) == []
 
@@ -525,7 +527,7 @@ def test_the_store_is_sound_after_any_history(seed: int) -> None:
 
         assert faults(desk.engine) == []
         assert ids == {row["id"] for row in _rows(desk, articles)}
-        assert expected_counts(desk) == stored_counts(desk)
+        assert expected_counts(desk.engine) == stored_counts(desk.engine)
         assert set(_heads(desk)) == {row["id"] for row in _rows(desk, clusters)}
         assert set(_heads(desk).values()) == {1}
         relations = {row["external_id"]: row["relation"] for row in _rows(desk, articles)}
@@ -688,5 +690,9 @@ def test_the_check_finds_a_damaged_page(tmp_path: Path) -> None:
 
 
 def _rows(desk: Room, table: Any) -> list[Any]:
-    with desk.engine.connect() as connection:
+    return _rows_in(desk.engine, table)
+
+
+def _rows_in(engine: Engine, table: Any) -> list[Any]:
+    with engine.connect() as connection:
         return list(connection.execute(select(table).order_by(*table.primary_key)).mappings())
