@@ -28,6 +28,15 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
 )
 
+
+@app.callback()
+def log_aside() -> None:
+    """Log to standard error: standard output is the command's answer."""
+    from service.telemetry import set_up_logging  # noqa: PLC0415
+
+    set_up_logging(sys.stderr)
+
+
 Data = Annotated[
     Path | None,
     typer.Option("--data", "-d", help="Folder that holds the store.  [default: data]", show_default=False),

@@ -1,4 +1,4 @@
-"""A database file copied whole beside its writer, looked at before it is trusted, and set aside before it is replaced."""
+"""A database file copied whole beside its writer, looked at before it is trusted, and kept before it is migrated or replaced."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from service.placing import sync_folder
+from service.placing import part_in, put_in_place, sync_folder
 from service.store.engine import known_schemas
 from service.store.failures import StoreError
-from service.store.sqlite import FILE
+from service.store.sqlite import FILE, disk_free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PAGES = 2048
 """Copied in one step; the writer and the bar move between steps."""
+KEPT = "before-{}.db"
+"""In the data folder: the store as it was before it was brought to a schema."""
 MAGIC = b"SQLite format 3\0"
 _BUSY_S = 10.0
 
@@ -52,6 +54,32 @@ def copy_store(folder: Path, target: Path, progress: Progress) -> None:
         with closing(live):
             live.execute("PRAGMA query_only=1")
             _copy(live, target, progress)
+
+
+def keep_before_migration(folder: Path) -> Path:
+    """Copy the store in `folder` beside itself before it is brought to this version's schema, and return the copy's place.
+
+    The copy is checked, and replaces one that was made before the same step.
+
+    Raises:
+        CopyError: there is no room for the copy, or it cannot be made.
+    """
+    schema = known_schemas()[-1]
+    kept = folder / KEPT.format(schema)
+    needed = sum(one.stat().st_size for one in (folder / FILE, folder / f"{FILE}-wal") if one.exists())
+    if disk_free(folder) < needed:
+        raise CopyError(
+            f"{folder / FILE} is of an earlier schema and is copied to {kept} before it is brought to {schema}, but there is no "
+            f"room for {needed:,} bytes on that disk. Make room; nothing was changed."
+        )
+    try:
+        with part_in(folder) as part:
+            copy_store(folder, part, lambda _done, _total: None)
+            examine(part)
+            put_in_place(part, kept)
+    except OSError as error:
+        raise CopyError(f"{kept} cannot be written ({error.strerror}); nothing was changed.") from error
+    return kept
 
 
 def copy_file(source: Path, target: Path, progress: Progress) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,6 +104,14 @@ def schema_is_current(engine: Engine) -> bool:
     """Say whether the store has the schema this version writes."""
     with engine.connect() as connection:
         return MigrationContext.configure(connection).get_current_revision() == known_schemas()[-1]
+
+
+def earlier_schema(engine: Engine) -> str | None:
+    """Return the schema of a store that an earlier version wrote; None for one of this version, and for what is no store yet."""
+    with suppress(DatabaseError, CommandError), engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        return found if found in known_schemas()[:-1] else None
+    return None  # it cannot be read: whoever migrates it says so
 
 
 @functools.cache

@@ -6,9 +6,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import structlog
+
 from service.store import sqlite
 from service.store.acknowledged import require_acknowledged
-from service.store.engine import migrate, require_tables, writer_engine
+from service.store.copying import keep_before_migration
+from service.store.engine import earlier_schema, migrate, require_tables, writer_engine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,12 +21,16 @@ if TYPE_CHECKING:
     from service.store.engine import Place
 
 
+log = structlog.get_logger()
+
+
 @contextmanager
 def owned_store(place: Place, *, reads_all: bool = False) -> Iterator[Engine]:
     """Own a store until the block ends and lend the engine of its one writer.
 
     With `reads_all` every page of an SQLite file is read before, to see that it is whole: a second for some gigabytes.
-    PostgreSQL looks at pages as it reads them.
+    PostgreSQL looks at pages as it reads them. An SQLite file of an earlier schema is read so too, and copied beside itself,
+    before it is brought to this version's.
 
     Raises:
         StoreInUseError: another process writes to it.
@@ -35,8 +42,12 @@ def owned_store(place: Place, *, reads_all: bool = False) -> Iterator[Engine]:
             sqlite.require_complete(place)
         engine = writer_engine(place)
         closing.callback(engine.dispose)
-        if reads_all and isinstance(place, Path):
-            sqlite.require_whole(engine)
+        if isinstance(place, Path):
+            earlier = earlier_schema(engine)
+            if reads_all or earlier is not None:
+                sqlite.require_whole(engine)
+            if earlier is not None:
+                log.info("store_kept", schema=earlier, file=str(keep_before_migration(place)))
         migrate(engine)
         require_tables(engine)
         if isinstance(place, Path):
