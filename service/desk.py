@@ -479,8 +479,7 @@ class Desk:
         if mended:
             log.warning("vectors_mended", vectors=len(mended))
             with contextlib.suppress(DBAPIError), self._engine.begin() as connection:  # a full disk may wait
-                for article_seq, blob in mended.items():
-                    write.mend_vector(connection, article_seq, blob)
+                write.rewrite_vectors(connection, mended)
         self.metrics.index_vectors.set(len(window.articles))
         self.metrics.writer_lock_held.set(1)
         return window

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-_FACTS = ("encoder", "dimension", "text_version")
+FACTS = ("encoder", "dimension", "text_version")
 
 
 class ModelMismatchError(RuntimeError):
@@ -51,8 +51,8 @@ def check_model(engine: Engine, models: Models) -> None:
     """
     with engine.begin() as connection:
         stored = write.get_meta(connection)
-        if not any(name in stored for name in _FACTS):
-            write.set_meta(connection, _facts(models))
+        if not any(name in stored for name in FACTS):
+            write.set_meta(connection, facts_of(models))
         else:
             require_model(stored, models)
 
@@ -63,16 +63,17 @@ def require_model(stored: Mapping[str, str], models: Models) -> None:
     Raises:
         ModelMismatchError: it was made with others.
     """
-    expected = _facts(models)
+    expected = facts_of(models)
     known = {key: stored[key] for key in expected if key in stored}
     if known != expected:
         raise ModelMismatchError(
             f"This store holds vectors of {known.get('encoder')} (text version {known.get('text_version')}), "
-            f"but the service would use {expected['encoder']} (text version {TEXT_VERSION}). Set BENANG_MODEL to "
-            "the model the store was made with, or use another data folder."
+            f"but the service would use {expected['encoder']} (text version {TEXT_VERSION}). Run `benang reembed` to compute "
+            "them anew with that one, or set BENANG_MODEL to the model the store was made with."
         )
 
 
-def _facts(models: Models) -> dict[str, str]:
+def facts_of(models: Models) -> dict[str, str]:
+    """Return what a store says of its vectors when these models made them."""
     found = (models.encoder.name, str(models.encoder.dimension), str(TEXT_VERSION))
-    return dict(zip(_FACTS, found, strict=True))
+    return dict(zip(FACTS, found, strict=True))

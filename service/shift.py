@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from embeddings.encoder import ModelError
 from embeddings.warm import warm_up
 from service.ingest import Cuts
-from service.learned import ModelMismatchError, load_models, require_model
+from service.learned import FACTS, ModelMismatchError, load_models, require_model
 from service.nightly import STAGES, EmptyWindowError, Night, propose
 from service.parallel import Local, cores, die_with_parent
 from service.stage import HandsError, Horizons
@@ -191,8 +191,11 @@ def _hands(settings: Settings, night: Night, work: Work, models: Models, engine:
 
 def _check_archive(engine: Engine, facts: dict[str, Any]) -> None:
     with engine.connect() as connection:
+        stored = write.get_meta(connection)
         lost = is_lost(connection, facts["last_change"])
         revised = snapshot.count_revised(connection, facts["last_change"])
+    if any(facts.get(name) != stored.get(name) for name in FACTS):
+        raise HandsError("The archive holds vectors of another model. Export it anew; nothing was changed.")
     if lost:
         raise HandsError(
             "The store was restored from a backup that is older than the archive. Export it anew; nothing was changed."

@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what decisions look at", ("service.window", "service.candidates")),
     ("files on disk", ("service.placing",)),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.similar", "service.check", "service.backup", "service.transfer", "service.courier", "service.keyring", "service.issuing")),
+    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.reembed", "service.similar", "service.check", "service.backup", "service.transfer", "service.courier", "service.keyring", "service.issuing")),
     ("the desk", ("service.gauges", "service.desk", "service.readonly")),
     ("HTTP", ("service.inflate", "service.api", "service.door", "service.guard")),
     ("wiring", ("service.standby", "service.app", "service.schedule", "service.server")),
@@ -78,6 +78,7 @@ TYPE_ONLY: dict[str, set[str]] = {
     "sqlalchemy": {
         "service.ingest",
         "service.rebuild",
+        "service.reembed",
         "service.similar",
         "service.check",
         "service.transfer",

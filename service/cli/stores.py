@@ -1,4 +1,4 @@
-"""Commands that carry a store from one database into another."""
+"""Commands that change what a store is kept in, or what its vectors are made with."""
 
 from __future__ import annotations
 
@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from service import console
-from service.cli.options import Json, app, fail, print_json
+from service.cli.options import (
+    Data,
+    Json,
+    app,
+    fail,
+    print_json,
+    require_store,
+    settings_of,
+    store_errors,
+)
 from service.settings import POSTGRES
 
 if TYPE_CHECKING:
@@ -46,6 +55,32 @@ def migrate_store(
     else:
         rows = sum(content.rows for content in held.values())
         console.say(f"{rows:,} rows in {len(held)} tables are there, the same as before.")
+
+
+@app.command()
+def reembed(data: Data = None, as_json: Json = False) -> None:
+    """Compute all vectors of the store anew with the model that BENANG_MODEL names; the service then starts with it.
+
+    Refused while a service runs. All vectors change at once, at the end; stopped before, nothing has. IDs and groups stay
+    as they are, and the next nightly run groups all articles anew.
+    """
+    from service.reembed import reembed as run  # noqa: PLC0415  loads the model libraries
+
+    settings = settings_of(data=data)
+    require_store(settings)
+    try:
+        with console.rows_bar("Computing vectors", quiet=as_json) as progress:
+            done = run(settings, progress=progress)
+    except store_errors() as error:
+        fail(str(error))
+    if as_json:
+        print_json(asdict(done))
+    elif done.before == done.now:
+        console.say(f"The vectors are those of {done.now['encoder']} already; nothing was changed.")
+    else:
+        console.say(
+            f"{done.vectors:,} vectors are those of {done.now['encoder']} now. The next nightly run groups all articles anew."
+        )
 
 
 def _place(given: str) -> Path | str:

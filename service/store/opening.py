@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
+from sqlalchemy.exc import DBAPIError
 
 from service.store import sqlite
 from service.store.acknowledged import require_acknowledged
 from service.store.copying import keep_before_migration
 from service.store.engine import earlier_schema, migrate, require_tables, writer_engine
+from service.store.failures import StoreError, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
     from service.store.engine import Place
 
@@ -54,3 +56,26 @@ def owned_store(place: Place, *, reads_all: bool = False) -> Iterator[Engine]:
             with engine.connect() as connection:
                 require_acknowledged(connection, place)
         yield engine
+
+
+@contextmanager
+def all_or_nothing(engine: Engine) -> Iterator[Connection]:
+    """Lend a connection whose one transaction becomes true when the block ends.
+
+    Raises:
+        StoreError: the database failed; the message says how.
+    """
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except DBAPIError as error:
+        first_line = str(error.orig).strip().partition("\n")[0]
+        other = f"The database failed ({first_line}); nothing was changed."
+        raise StoreError(_WHY.get(kind_of(error), other)) from error
+
+
+_WHY = {
+    "full": "There is no room for it on the disk of the store; nothing was changed.",
+    "lost": "The connection to the database was lost. Run it again.",
+    "corrupt": "The store is damaged, `benang check` says where; nothing was changed.",
+}

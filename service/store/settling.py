@@ -34,6 +34,15 @@ def unsettle(connection: Connection, ids: Sequence[str]) -> None:
         )
 
 
+def unsettle_all(connection: Connection) -> None:
+    """Have the next night look at every article."""
+    connection.execute(
+        insert(unsettled).from_select(
+            ["article_seq"], select(articles.c.seq).where(~IS_PROVISIONAL.element).order_by(articles.c.seq)
+        )
+    )
+
+
 def settle(connection: Connection, seqs: Iterable[int]) -> None:
     """Take articles, by `seq`, as settled."""
     ordered = np.unique(np.fromiter(seqs, dtype=np.int64))

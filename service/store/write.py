@@ -19,7 +19,7 @@ from service.store.tables import articles, clusters, meta, revisions, stories, v
 from service.store.times import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection, RowMapping
 
@@ -349,10 +349,15 @@ def replace_vector(connection: Connection, row: RowMapping, blob: bytes) -> None
     insert_vectors(connection, [NewVector(row["id"], bool(old), blob)])
 
 
-def mend_vector(connection: Connection, article_seq: int, blob: bytes) -> None:
-    """Write damaged vectors anew, where they stood."""
-    values = {"blob": blob, "crc": zlib.crc32(blob)}
-    connection.execute(update(vectors).where(vectors.c.article_seq == article_seq).values(values))
+def rewrite_vectors(connection: Connection, blobs: Mapping[int, bytes]) -> None:
+    """Write the vectors of articles, by their `seq`, anew where they stand."""
+    if blobs:
+        connection.execute(
+            update(vectors)
+            .where(vectors.c.article_seq == bindparam("of"))
+            .values(blob=bindparam("blob_"), crc=bindparam("crc_")),
+            [{"of": seq, "blob_": blob, "crc_": zlib.crc32(blob)} for seq, blob in blobs.items()],
+        )
 
 
 def count_vectors(connection: Connection) -> int:
