@@ -237,6 +237,7 @@ def migrate(engine):
     event.listen(Engine, "after_cursor_execute", die)
     event.listen(Engine, "commit", die)
     migrated(engine)
+    sys.exit()
 
 if moment.isdigit():
     migrated, opening.migrate = opening.migrate, migrate
