@@ -23,7 +23,7 @@ from service.readonly import ReadingDesk
 from service.schedule import Schedule
 from service.standby import Standby
 from service.store.engine import exists, is_owned, reader_engine, told
-from service.store.failures import StoreInUseError
+from service.store.failures import StoreError, StoreInUseError
 from service.telemetry import Metrics, set_up_logging
 from service.tracing import sending
 
@@ -52,6 +52,7 @@ def run_server(settings: Settings) -> None:
     Raises:
         CannotListenError: the address is not loopback, there is no key, and the settings do not allow that.
         FolderInUseError: another process owns the data folder.
+        StoreError: it cannot be written to, or holds no store that can be opened.
         ModelMismatchError: the store was made with another model.
     """
     check_address(settings)
@@ -219,12 +220,22 @@ class Server(uvicorn.Server):
 
 @contextmanager
 def _announced(folder: Path, url: str, secret: str) -> Iterator[None]:
-    """Write where the service listens, for the owner of the folder alone: the secret opens everything."""
+    """Write where the service listens, for the owner of the folder alone: the secret opens everything.
+
+    Raises:
+        StoreError: the folder takes no file, for want of room.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / ADDRESS_FILE
     file.unlink(missing_ok=True)
-    with open(file, "x", encoding="utf-8", opener=_private) as out:
-        out.write(json.dumps({"url": url, "secret": secret}) + "\n")
+    try:
+        with open(file, "x", encoding="utf-8", opener=_private) as out:
+            out.write(json.dumps({"url": url, "secret": secret}) + "\n")
+    except OSError as error:
+        file.unlink(missing_ok=True)
+        raise StoreError(
+            f"{file} cannot be written ({error.strerror}). Commands find the service by it."
+        ) from error
     try:
         yield
     finally:

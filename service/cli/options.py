@@ -87,8 +87,8 @@ def reading_store(settings: Settings) -> Iterator[Any]:
             engine.dispose()
     except StoreUnavailable:
         fail(
-            f"The store in {told(settings.place)} cannot be read: it does not answer, is damaged, or was not written by "
-            "this version of benang. Restore it from a backup if it is damaged."
+            f"The store in {told(settings.place)} cannot be read: it does not answer, is damaged, has no room left on its "
+            "disk, or was not written by this version of benang. Restore it from a backup if it is damaged."
         )
     except StoreError as error:
         fail(str(error))

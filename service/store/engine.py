@@ -46,7 +46,7 @@ def migrate(engine: Engine, schema: str = "head") -> None:
     """Bring the schema to this version, or up to `schema`, in one transaction.
 
     Raises:
-        StoreError: the database does not answer, is not one of ours, or is damaged.
+        StoreError: the database does not answer, is not one of ours, is damaged, or has no room.
     """
     config = _config()
     try:
@@ -57,6 +57,7 @@ def migrate(engine: Engine, schema: str = "head") -> None:
             command.upgrade(config, schema)
     except OperationalError as error:
         if not is_postgres(engine):
+            sqlite.require_room(engine, error)
             raise StoreError(_unusable(engine)) from error
         raise StoreError(f"The database does not answer: {_first_line(error)}") from error
     except DatabaseError as error:

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 Kind = Literal["full", "io", "busy", "lost", "corrupt", "other"]
 
 _SQLITE: Mapping[int, Kind] = {5: "busy", 6: "busy", 10: "io", 11: "corrupt", 13: "full", 26: "corrupt"}
-_SQLITE_FULL = 778
-"""A write that the file system refuses; other errors of reading and writing have other numbers above 255."""
+_SQLITE_FULL = frozenset({778, 4874})
+"""Writes that the file system refuses, to a file or to the index of the log; other errors of reading and writing have other
+numbers above 255."""
 # By the whole state, else by its class; PostgreSQL's manual, appendix A.
 _STATES: Mapping[str, Kind] = {
     "53100": "full",
@@ -66,4 +67,4 @@ def kind_of(error: Exception) -> Kind:
     number = getattr(error.orig, "sqlite_errorcode", None)
     if number is None:
         return "other"
-    return "full" if number == _SQLITE_FULL else _SQLITE.get(number & 0xFF, "other")
+    return "full" if number in _SQLITE_FULL else _SQLITE.get(number & 0xFF, "other")

@@ -5,13 +5,13 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.exc import DatabaseError
 
-from service.store.failures import FolderInUseError, StoreError
+from service.store.failures import FolderInUseError, StoreError, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,8 +105,8 @@ def _prepare(engine: Engine, *, begin: str, pragmas: dict[str, str | int]) -> No
 
 
 def checkpoint(engine: Engine) -> None:
-    """Move what the write-ahead log holds into the database file."""
-    with engine.connect() as connection:
+    """Move what the write-ahead log holds into the database file; what cannot be moved, for want of room, stays in the log."""
+    with suppress(DatabaseError), engine.connect() as connection:
         connection.exec_driver_sql("COMMIT")  # a checkpoint cannot run inside the transaction begun for us
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
         connection.exec_driver_sql("BEGIN")
@@ -116,15 +116,28 @@ def require_whole(engine: Engine) -> None:
     """Read every page of the database, and refuse one that is damaged.
 
     Raises:
-        StoreError: it is; the message says what to do.
+        StoreError: it is, or there is no room to open it; the message says what to do.
     """
     try:
         with engine.connect() as connection:
             found = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar_one()
     except DatabaseError as error:
+        require_room(engine, error)
         found = str(error.orig)
     if found != "ok":
         raise StoreError(damaged(engine, str(found)))
+
+
+def require_room(engine: Engine, error: DatabaseError) -> None:
+    """Tell a full disk, on which not even reading can begin, from damage.
+
+    Raises:
+        StoreError: `error` came of one.
+    """
+    if kind_of(error) == "full":
+        raise StoreError(
+            f"There is no room left where {engine.url.database} lies. Make room, then start again."
+        ) from error
 
 
 def require_complete(folder: Path) -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import random
 import shutil
-import subprocess
 import time
 from typing import TYPE_CHECKING
 
+import disks
 import pytest
 from places import Server, own_server, programs, using
 from test_desk import PATIENCE_S, opened, post, wait_until_ready
@@ -94,17 +92,12 @@ def test_while_the_server_is_gone_nobody_is_misled(own: Server, tmp_path: Path, 
 def small_disk(own: Server) -> Iterator[Path]:
     """A file system in memory with room for little, the server's own."""
     assert own.folder is not None
-    place = own.folder / "small"
-    place.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", str(place)]
-    if os.geteuid() != 0 or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("file systems cannot be mounted here")
-    try:
+    with disks.small_disk(own.folder / "small", "24m") as place:
         shutil.chown(place, own.owner)
-        yield place
-    finally:
-        own.control("-m", "immediate", "stop")
-        subprocess.run(["umount", "--lazy", str(place)], check=True)
+        try:
+            yield place
+        finally:
+            own.control("-m", "immediate", "stop")
 
 
 def test_a_full_disk_refuses_and_recovers(own: Server, small_disk: Path, tmp_path: Path) -> None:
@@ -115,11 +108,7 @@ def test_a_full_disk_refuses_and_recovers(own: Server, small_disk: Path, tmp_pat
         items = look_alikes(6, 20)
         post(desk, *items)
         expected = groups(desk.reader)
-        filler = small_disk / "filler"
-        with contextlib.suppress(OSError), filler.open("wb") as file:
-            while True:
-                file.write(b"x" * 4096)
-                file.flush()
+        filler = disks.fill(small_disk)
         big = [
             article(f"big{number}", f"Banjir {number}", f"{random.Random(number).randbytes(20_000).hex()}")
             for number in range(20)
