@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from embeddings.text import fingerprint, normalise
 from service.store import audit
-from service.store.engine import database_damage
+from service.store.engine import database_damage, keeps_checksums
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +29,7 @@ class Finding:
 def check_store(connection: Connection) -> list[Finding]:
     """Look at everything a store promises."""
     return [
+        *_checksums(connection),
         _looked_at("database", "no damage found", _damage, connection),
         _looked_at("vectors", "every checksum holds", _wrong_vectors, connection),
         _looked_at("texts", "every text reads as it came", _wrong_texts, connection),
@@ -42,6 +43,19 @@ def _looked_at(name: str, fine: str, look: Callable[[Connection], str], connecti
     except audit.UnreadableError:
         wrong = "cannot be looked at: what stands there cannot be read; restore a backup"
     return Finding(name, not wrong, wrong or fine)
+
+
+def _checksums(connection: Connection) -> list[Finding]:
+    """Tell of a setting of the server, which is the operator's to choose: either is in order."""
+    kept = keeps_checksums(connection)
+    if kept is None:
+        return []
+    told = (
+        "data_checksums is on: the server notices a damaged page when it reads it"
+        if kept
+        else "data_checksums is off: the server may read a damaged page as it is; `pg_checksums --enable` turns them on"
+    )
+    return [Finding("page checksums", ok=True, detail=told)]
 
 
 def _damage(connection: Connection) -> str:

@@ -37,6 +37,7 @@ from service.store.engine import (
     checkpoint,
     conditions,
     make_sure,
+    on_damage,
     pulse_s,
     reader_engine,
     schema_is_current,
@@ -120,6 +121,7 @@ class Desk:
         self._window: Window | None = None
         self._pulse_s = pulse_s(settings.place)
         self._is_damaged = False
+        on_damage(self.reader, self._take_damage)
         self._to_encode: queue.Queue[tuple[list[Article], Future[Any], SpanContext] | None] = queue.Queue()
         self._to_write: queue.Queue[_Job | None] = queue.Queue()
         self._pending = 0
@@ -460,6 +462,11 @@ class Desk:
         is_ours = not isinstance(error, DBAPIError | StoreError)
         log.error("write_failed", error=type(error).__name__, kind=kind, exc_info=is_ours)
         return known
+
+    def _take_damage(self) -> None:
+        """Note that a reader met a damaged page; what it asked for is refused, and nothing more is promised."""
+        self._is_damaged = True
+        self.metrics.store_errors.labels(kind="corrupt").inc()
 
     def _live(self) -> Window:
         if self._window is None:

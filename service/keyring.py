@@ -11,6 +11,7 @@ import structlog
 from service.errors import StoreUnavailable
 from service.keys import Key, digest_of, find_key
 from service.model import ID_PREFIXES
+from service.store.failures import kind_of
 from service.store.keys import has_keys, standing_keys
 from service.store.read import reading
 
@@ -83,10 +84,10 @@ class KeyRing:
         at = self._clock()
         try:
             self._known = self._read()
-        except StoreUnavailable:
+        except StoreUnavailable as error:
             if self._known is None:
                 raise
-            self._metrics.store_errors.labels(kind="other").inc()
+            self._metrics.store_errors.labels(kind=kind_of(error)).inc()
             log.warning("keys_not_read")
         self._read_at = at
 

@@ -492,6 +492,23 @@ def test_a_store_is_moved_from_the_terminal(tmp_path: Path, url: str) -> None:
     assert not (tmp_path / "new").exists()
 
 
+def test_check_says_whether_pages_have_checksums(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P8: as the server is set, and as it might be; neither is a fault of the store."""
+    monkeypatch.setenv("BENANG_STORE", url)
+    with owned_store(url) as engine, engine.connect() as connection:
+        kept = connection.execute(text("SHOW data_checksums")).scalar_one() == "on"
+    assert checksums_told() == kept
+    monkeypatch.setattr(postgres, "keeps_checksums", lambda _connection: not kept)
+    assert checksums_told() != kept
+
+
+def checksums_told() -> bool:
+    checked = command("check", "--json")
+    (found,) = [one for one in json.loads(checked.stdout) if one["name"] == "page checksums"]
+    assert (checked.exit_code, found["ok"]) == (0, True)
+    return {"data_checksums is on": True, "data_checksums is off": False}[found["detail"].partition(":")[0]]
+
+
 def test_a_copy_that_differs_is_not_kept(tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """P9: a row that arrives changed undoes the whole copy, and the table is named."""
     with room(tmp_path) as desk:

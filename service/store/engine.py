@@ -16,15 +16,18 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import select
+from sqlalchemy import event, select
 from sqlalchemy.exc import DatabaseError, DBAPIError, OperationalError
 
 from service.store import postgres, sqlite
-from service.store.failures import StoreError
+from service.store.failures import StoreError, kind_of
 from service.store.tables import metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from sqlalchemy import Connection, Engine
+    from sqlalchemy.engine import ExceptionContext
 
 Place = Path | str
 """Where a store is: the folder of an SQLite file, or the URL of a PostgreSQL database."""
@@ -137,6 +140,21 @@ def set_last_number(connection: Connection, table: str, number: int) -> None:
 def database_damage(connection: Connection) -> list[str]:
     """Return what the database's own check complains about; PostgreSQL checks pages as it reads them."""
     return [] if is_postgres(connection) else sqlite.damage(connection)
+
+
+def keeps_checksums(connection: Connection) -> bool | None:
+    """Say whether a server keeps checksums of its pages, None for SQLite, which reads all of them instead."""
+    return postgres.keeps_checksums(connection) if is_postgres(connection) else None
+
+
+def on_damage(engine: Engine, call: Callable[[], None]) -> None:
+    """Call this whenever the database complains of damage."""
+
+    @event.listens_for(engine, "handle_error")
+    def on_error(context: ExceptionContext) -> None:
+        error = context.sqlalchemy_exception
+        if error is not None and kind_of(error) == "corrupt":
+            call()
 
 
 def conditions(place: Place, reader: Engine, min_disk_free: int) -> dict[str, bool]:

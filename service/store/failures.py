@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
+from service.errors import StoreUnavailable
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -15,6 +17,8 @@ _SQLITE: Mapping[int, Kind] = {5: "busy", 6: "busy", 10: "io", 11: "corrupt", 13
 _SQLITE_FULL = frozenset({778, 4874})
 """Writes that the file system refuses, to a file or to the index of the log; other errors of reading and writing have other
 numbers above 255."""
+_UNREADABLE = "Could not decode to UTF-8"
+"""What the driver says of text that was never written so; it has no number for it."""
 # By the whole state, else by its class; PostgreSQL's manual, appendix A.
 _STATES: Mapping[str, Kind] = {
     "53100": "full",
@@ -53,8 +57,10 @@ def is_out_of_reach(error: DBAPIError) -> bool:
     return known or getattr(error.orig, "sqlstate", None) == _NO_TABLE
 
 
-def kind_of(error: Exception) -> Kind:
+def kind_of(error: BaseException) -> Kind:
     """Return what a failure means, whichever database it comes from."""
+    if isinstance(error, StoreUnavailable) and error.__cause__ is not None:
+        return kind_of(error.__cause__)
     if isinstance(error, StoreInUseError):
         return "lost"
     if not isinstance(error, DBAPIError):
@@ -64,7 +70,11 @@ def kind_of(error: Exception) -> Kind:
     state = getattr(error.orig, "sqlstate", None)
     if state is not None:
         return _STATES.get(state, _CLASSES.get(state[:2], "other"))
-    number = getattr(error.orig, "sqlite_errorcode", None)
+    return _kind_of_sqlite(error.orig)
+
+
+def _kind_of_sqlite(error: BaseException | None) -> Kind:
+    number = getattr(error, "sqlite_errorcode", None)
     if number is None:
-        return "other"
+        return "corrupt" if _UNREADABLE in str(error) else "other"
     return "full" if number in _SQLITE_FULL else _SQLITE.get(number & 0xFF, "other")

@@ -159,6 +159,11 @@ def is_writable(connection: Connection) -> bool:
     return bool(connection.execute(asked, {"name": "default_transaction_read_only"}).scalar_one())
 
 
+def keeps_checksums(connection: Connection) -> bool:
+    """Say whether the server keeps checksums of its pages, so that it notices those that are damaged."""
+    return bool(connection.execute(text("SELECT current_setting('data_checksums') = 'on'")).scalar_one())
+
+
 def writer_name() -> str:
     """Return what this process calls itself on the server when it writes."""
     return f"benang {socket.gethostname()[:40]} {os.getpid()}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import shutil
 import sqlite3
 from contextlib import closing
@@ -20,11 +21,13 @@ from embeddings.bundle import SUMS, check_bundle
 from embeddings.encoder import BUNDLED, ModelError
 from service import learned
 from service.demo.show import read_articles
+from service.errors import StoreUnavailable
 from service.store.acknowledged import NAME, read_acknowledged
 from service.store.engine import reader_engine
 from service.store.failures import StoreError
+from service.store.read import reading
 from service.store.sqlite import FILE
-from service.store.tables import changes, metadata, vectors
+from service.store.tables import articles, changes, metadata, vectors
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,6 +37,7 @@ SEED = 13
 FLIPS = 24
 PAGE = 4096
 LOG = f"{FILE}-wal"
+ERRORS = "benang_store_errors_total"
 
 
 @pytest.fixture(scope="module")
@@ -269,6 +273,48 @@ def rows(folder: Path) -> dict[tuple[str, str], list[Any]]:
         }
     engine.dispose()
     return found
+
+
+# --- while serving ----------------------------------------------------------------------------------------------------
+
+
+def all_noise(file: Path) -> None:
+    for page in range(2, file.stat().st_size // PAGE):
+        with file.open("r+b") as store:
+            store.seek(page * PAGE)
+            store.write(random.Random(page).randbytes(PAGE))
+
+
+def no_words(file: Path) -> None:
+    """Where letters were is what no text begins with; every page is whole."""
+    content = file.read_bytes()
+    with file.open("r+b") as store:
+        for place in re.finditer(rb"(?<=[a-z]{9} )[a-z]{3}", content):
+            store.seek(place.start())
+            store.write(b"\xff")
+
+
+@pytest.mark.parametrize("damage", [all_noise, no_words])
+@pytest.mark.parametrize("who", ["writer", "reader"])
+def test_damage_that_comes_while_serving_is_told_as_such(
+    closed: Path, tmp_path: Path, damage: Callable[[Path], None], who: str
+) -> None:
+    """P8: whoever meets it first: the request is refused, the damage counted as damage, and the service not ready."""
+    data = shutil.copytree(closed, tmp_path / "data")
+    with opened(data) as desk:
+        engine = desk.reader if who == "reader" else desk._engine
+        engine.dispose()  # what a connection has read of a small store it does not read again
+        damage(data / FILE)
+        if who == "reader":
+            with pytest.raises(StoreUnavailable), reading(desk.reader) as connection:
+                connection.execute(select(articles.c.text)).all()
+        else:
+            with desk._pending_lock:
+                desk._window = None
+            assert isinstance(desk.submit(look_alikes(SEED + 2, 3)).exception(30), StoreUnavailable)
+        assert desk._is_damaged, "never ready again"
+        assert desk.metrics.registry.get_sample_value(ERRORS, {"kind": "corrupt"}) > 0
+        assert desk.metrics.registry.get_sample_value(ERRORS, {"kind": "other"}) == 0
 
 
 # --- models -----------------------------------------------------------------------------------------------------------
