@@ -13,7 +13,7 @@ from mirror import Mirror, apply
 from receiver import Delivery, first_seen, receiving
 from test_changes import truth
 from test_desk import opened
-from test_kill_during_ingest import feeder
+from test_kill_during_ingest import feeder, wait_until_free
 from test_stream import wait_for
 from test_webhooks import all_confirmed, hook, newest, receivers_code, register
 
@@ -27,7 +27,7 @@ ACKNOWLEDGED = re.compile(r"\d+ art_\w{26}\n")
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 7))])
 def test_a_mirror_survives_kills_of_the_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """Killed at random, three times, while a slow and moody receiver is told, then left to finish."""
     monkeypatch.setenv("BENANG_WEBHOOK_HOSTS", "127.0.0.1")
@@ -44,6 +44,7 @@ def test_a_mirror_survives_kills_of_the_service(
             register(desk, hook(receiver.url))
         fed = 0
         for _ in range(KILLS):
+            wait_until_free(tmp_path)
             enough = len(receiver.got) + chance.randrange(1, 3)
             with feeder(tmp_path, seed, COUNT, fed) as process:
                 while len(receiver.got) < enough and process.poll() is None:
@@ -53,6 +54,7 @@ def test_a_mirror_survives_kills_of_the_service(
                 assert process.stdout is not None
                 fed += sum(1 for line in process.stdout if ACKNOWLEDGED.fullmatch(line))
                 died += process.wait(60) == -signal.SIGKILL
+        wait_until_free(tmp_path)
         with feeder(tmp_path, seed, COUNT, fed) as process:
             assert process.wait(120) == 0
         with opened(tmp_path) as desk:
