@@ -107,8 +107,9 @@ def place_of(folder: Path) -> Place:
     return folder if _server is None else _server.place_of(folder)
 
 
-def drop(folder: Path) -> None:
-    """Drop the database of a folder, if it has one."""
+def forget(folder: Path) -> None:
+    """Remove a folder and the database that stands for it, if there are any."""
+    shutil.rmtree(folder, ignore_errors=True)
     if _server is not None:
         _server.drop({_server.name_of(folder)})
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-import re
 import signal
 import time
 from typing import TYPE_CHECKING
 
 import pytest
+from forked import PATIENCE_S, words
 from mirror import Mirror, apply
 from receiver import Delivery, first_seen, receiving
 from test_changes import truth
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 COUNT = 400
 KILLS = 3
-ACKNOWLEDGED = re.compile(r"\d+ art_\w{26}\n")
 
 
 @pytest.mark.parametrize("seed", [1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 7))])
@@ -46,17 +45,19 @@ def test_a_mirror_survives_kills_of_the_service(
         for _ in range(KILLS):
             wait_until_free(tmp_path)
             enough = len(receiver.got) + chance.randrange(1, 3)
-            with feeder(tmp_path, seed, COUNT, fed) as process:
-                while len(receiver.got) < enough and process.poll() is None:
-                    time.sleep(0.005)
-                time.sleep(chance.random() * 0.05)
-                process.send_signal(signal.SIGKILL)
-                assert process.stdout is not None
-                fed += sum(1 for line in process.stdout if ACKNOWLEDGED.fullmatch(line))
-                died += process.wait(60) == -signal.SIGKILL
+            process, pipe = feeder(tmp_path, seed, COUNT, fed)
+            while len(receiver.got) < enough and process.is_alive():
+                time.sleep(0.005)
+            time.sleep(chance.random() * 0.05)
+            process.kill()
+            fed += sum(1 for _ in words(pipe))
+            process.join(PATIENCE_S)
+            died += process.exitcode == -signal.SIGKILL
         wait_until_free(tmp_path)
-        with feeder(tmp_path, seed, COUNT, fed) as process:
-            assert process.wait(120) == 0
+        process, pipe = feeder(tmp_path, seed, COUNT, fed)
+        fed += sum(1 for _ in words(pipe))
+        process.join(PATIENCE_S)
+        assert (process.exitcode, fed) == (0, COUNT)
         with opened(tmp_path) as desk:
             wait_for(lambda: all_confirmed(desk))
             told, last, expected = receiver.got, newest(desk), truth(desk.reader)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import multiprocessing
 import os
 import random
 import shutil
@@ -17,8 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from forked import PATIENCE_S, start, words
 from nightworker import HELD, open_desk, settings_for, stream, work
-from places import drop, place_of
+from places import forget, place_of
 from sqlalchemy import event, select
 from test_kill_during_ingest import wait_until_free
 from told import assert_told
@@ -32,8 +32,7 @@ from service.store.redirect import resolved
 from service.store.tables import articles, changes, reclusterings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from multiprocessing.connection import Connection as Pipe
+    from collections.abc import Sequence
 
     from sqlalchemy import Engine
 
@@ -42,7 +41,6 @@ LETHAL = ("start", "view", "statement", "commit", "follow")
 """What kills the service: soon after the start, after the night has read the store, and inside the last transaction."""
 EVERY_FORK = 2
 """The generation of which each is killed, until the night is over."""
-PATIENCE_S = 60
 ORPHANS_GONE_S = 10
 
 Groups = dict[str, tuple[str, str]]
@@ -106,12 +104,6 @@ def clone(folder: Path, into: Path) -> None:
     engine.dispose()
 
 
-def forget(folder: Path) -> None:
-    """Make room."""
-    shutil.rmtree(folder, ignore_errors=True)
-    drop(folder)
-
-
 def rows(engine: Engine, table: Any) -> Sequence[Any]:
     with engine.connect() as connection:
         return connection.execute(select(table).order_by(table.c.seq)).all()
@@ -150,18 +142,13 @@ def kill_later(pid: int, generation: int, delay: float, over: threading.Event) -
 
 def run_and_kill(base: Base, folder: Path, moments: Sequence[str], chance: random.Random) -> Heard:
     """Let a process run a night for each of `moments`, kill it or a descendant, and return what was heard of it."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["service.desk", "service.learned"])
-    ours, theirs = context.Pipe(duplex=False)
     nth = chance.randint(1, base.statements) if "statement" in moments else 1
-    process = context.Process(target=work, args=(theirs, settings_for(folder), stream(SEED), moments, nth))
-    process.start()
-    theirs.close()
+    process, pipe = start(work, settings_for(folder), stream(SEED), moments, nth)
     assert process.pid is not None
     heard = Heard()
     killers: list[tuple[threading.Thread, threading.Event]] = []
     generation = 0
-    for word, *rest in _heard(ours):
+    for word, *rest in words(pipe):
         heard.note(word, *rest)
         if word in {"night", "view"}:
             when, generation, delay = _target(moments[len(heard.nights) - 1], chance)
@@ -196,13 +183,6 @@ def _target(moment: str, chance: random.Random) -> tuple[str, int, float]:
         "child": ("night", 1, chance.random()),
         "fork": ("view", 2, 0.0),
     }.get(moment, ("", 0, 0.0))
-
-
-def _heard(pipe: Pipe) -> Iterator[tuple[Any, ...]]:
-    """Yield what a process says until it ends; half a message was heard by nobody."""
-    with pipe, contextlib.suppress(EOFError, OSError):
-        while pipe.poll(PATIENCE_S):
-            yield pipe.recv()
 
 
 # --- what must hold ---------------------------------------------------------------------------------------------------
