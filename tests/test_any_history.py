@@ -326,7 +326,7 @@ class AnyHistory(RuleBasedStateMachine):
                 said_undisturbed(self.new_folder(), self.known.words, self.seed)
         finally:
             for folder in self.folders:
-                places.drop(folder)
+                places.forget(folder)
             self.home.cleanup()
 
 
