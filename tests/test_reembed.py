@@ -52,13 +52,11 @@ def live_through(desk: Desk) -> None:
     for item in look_alikes(SEED, 70, revise=True):
         post(desk, item)
     with desk.reader.connect() as connection:
+        is_copy = articles.c.copy_of.is_not(None)
         copied = connection.execute(
-            select(articles.c.copy_of)
-            .where(articles.c.copy_of.is_not(None))
-            .order_by(articles.c.seq)
-            .distinct()
+            select(articles.c.copy_of).where(is_copy).order_by(articles.c.seq)
         ).scalars()
-        gone = list(copied)[:2]
+        gone = list(dict.fromkeys(copied))[:2]
     for article_id in gone:
         assert desk.delete(article_id).result(PATIENCE_S)
 
