@@ -29,7 +29,7 @@ from service.ingest import Cuts, Prepared, batches, ingest, prepare_vectors
 from service.learned import check_model, load_models
 from service.rebuild import rebuild
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
-from service.store import nights, remove, write
+from service.store import nights, remove, texts, write
 from service.store.acknowledged import Acknowledged
 from service.store.apply import apply_plan
 from service.store.changes import last_change
@@ -61,7 +61,7 @@ if TYPE_CHECKING:
     from service.editing import Edited
     from service.ingest import Models
     from service.model import Article, Outcome
-    from service.nightly import Proposal
+    from service.plan import Proposal
     from service.settings import Settings
     from service.shift import Progress
     from service.store.apply import Applied
@@ -486,7 +486,7 @@ class Desk:
         if mended:
             log.warning("vectors_mended", vectors=len(mended))
             with contextlib.suppress(DBAPIError), self._engine.begin() as connection:  # a full disk may wait
-                write.rewrite_vectors(connection, mended)
+                texts.rewrite_vectors(connection, mended)
         self.metrics.index_vectors.set(len(window.articles))
         self.metrics.writer_lock_held.set(1)
         return window
@@ -523,14 +523,7 @@ class Desk:
         window = self._live()
         now = _now_us()
         with self._engine.begin() as connection:
-            applied = apply_plan(
-                connection,
-                proposal.plan,
-                since=proposal.last_change,
-                words=proposal.words,
-                now_us=now,
-                cause=run_id,
-            )
+            applied = apply_plan(connection, proposal, now_us=now, cause=run_id)
             diff = applied.diff()
             nights.finish(connection, run_id, now_us=now, diff=diff)
         self.metrics.night_done(diff["counts"])

@@ -14,7 +14,7 @@ from ulid import ULID
 from service.bonds import Whole, contradicted_by, held_with, kept_apart
 from service.errors import FieldError, Refused
 from service.model import ID_PREFIXES, Reason
-from service.plan import Move, Opening, Plan
+from service.plan import Move, Opening, Plan, Proposal
 from service.store import edits, snapshot
 from service.store.apply import Applied, apply_plan
 from service.store.redirect import current_id, standing_id
@@ -323,8 +323,8 @@ def _said(connection: Connection, word: dict[str, Any], plan: Plan, editor: Edit
 
 
 def _apply(connection: Connection, plan: Plan, now_us: int, cause: str) -> Applied:
-    since = snapshot.last_seen(connection)
-    return apply_plan(connection, plan, since=since, now_us=now_us, cause=cause)
+    proposal = Proposal(plan, snapshot.last_seen(connection))
+    return apply_plan(connection, proposal, now_us=now_us, cause=cause)
 
 
 def _reason(edit_id: str) -> Reason:

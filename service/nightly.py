@@ -11,7 +11,7 @@ from ulid import ULID
 from service.bonds import bonds_of, overdrawn
 from service.ingest import flags_of, outlet_id
 from service.model import ID_PREFIXES, Reason
-from service.plan import Plan, Standing, leaving, make_plan, retold
+from service.plan import Proposal, Standing, leaving, make_plan, retold
 from service.recluster import Bonds, event_linkage, story_linkage
 from service.regroup import Past, regroup, ties, together
 from service.stage import BATCH, Horizons, Members
@@ -53,15 +53,6 @@ class Night:
     def from_us(self) -> int:
         """The time of receipt from which on articles are grouped anew."""
         return self.now_us - int(self.window_days * US_A_DAY)
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A plan, the number of the latest change that the store held when it was made, and the editors' words that stood."""
-
-    plan: Plan
-    last_change: int
-    words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,6 +99,15 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
+class Proposal:
+    """A plan, the number of the latest change that the store held when it was made, and the editors' words that stood."""
+
+    plan: Plan
+    last_change: int
+    words: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """How things stand, by row: articles that repeat no other, with their cluster and story as numbers, older ones lower.
 

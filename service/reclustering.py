@@ -85,14 +85,7 @@ def _run(
         diff = (
             foretell(connection, proposal.plan)
             if dry_run
-            else apply_plan(
-                connection,
-                proposal.plan,
-                since=proposal.last_change,
-                words=proposal.words,
-                now_us=now,
-                cause=run_id,
-            ).diff()
+            else apply_plan(connection, proposal, now_us=now, cause=run_id).diff()
         )
         nights.finish(connection, run_id, now_us=now, diff=diff)
     on_progress(progress_of("writing", 1, 1))

@@ -70,7 +70,7 @@ def _rewrite(
         read = {row.seq: (normalise(row.title), normalise(row.text)) for row in part}
         compared = {row.seq: read[row.seq] for row in part if row.is_compared}
         made = vectorise(models.encoder, models.background, list(compared.values()))
-        write.rewrite_vectors(
+        texts.rewrite_vectors(
             connection, {seq: one.to_bytes() for seq, one in zip(compared, made, strict=True)}
         )
         if words_differ:  # else they stay: a damaged text is known by its own

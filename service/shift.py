@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from service.ingest import Models
-    from service.nightly import Proposal
+    from service.plan import Proposal
     from service.settings import Settings
     from service.stage import Hands
 

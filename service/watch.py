@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from service.nightly import Proposal
+    from service.plan import Proposal
     from service.settings import Settings
     from service.store.trail import By
     from service.telemetry import Metrics

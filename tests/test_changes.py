@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from service.desk import Desk
     from service.editing import Edited
     from service.model import Article
-    from service.nightly import Proposal
+    from service.plan import Proposal
     from service.store.edits import Level
 
 pytestmark = pytest.mark.usefixtures("database")

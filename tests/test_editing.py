@@ -24,9 +24,9 @@ from service.desk import Desk
 from service.editing import Editor
 from service.errors import Gone, NotFound, Refused
 from service.model import Reason
-from service.nightly import EmptyWindowError, Night, Proposal, propose
+from service.nightly import EmptyWindowError, Night, propose
 from service.parallel import Local
-from service.plan import Move, Opening, Plan
+from service.plan import Move, Opening, Plan, Proposal
 from service.stage import Horizons
 from service.store import edits, groups, snapshot, tables
 from service.store.read import assignments, get_explanation

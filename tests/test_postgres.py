@@ -394,7 +394,7 @@ def night(desk: Room, folder: Path) -> None:
     assert proposal.plan.moved, "nothing moves: nothing is shown"
     reader.dispose()
     with desk.engine.begin() as connection:
-        apply_plan(connection, proposal.plan, since=proposal.last_change, now_us=NOW_US + 1, cause="run_1")
+        apply_plan(connection, proposal, now_us=NOW_US + 1, cause="run_1")
 
 
 def answers(connection: Connection) -> dict[str, Any]:

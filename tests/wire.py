@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from service.desk import Desk
-    from service.nightly import Proposal
+    from service.plan import Proposal
     from service.window import Window
 
 WIB = timezone(timedelta(hours=7))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import to_json
 from sqlalchemy import bindparam, delete, insert, select, update
 
-from service.plan import Move, Plan
+from service.plan import Move, Plan, Proposal
 from service.store.bulk import chunks, insert_rows
 from service.store.changes import Change, tell
 from service.store.settling import settle
@@ -45,17 +45,18 @@ def foretell(connection: Connection, plan: Plan) -> dict[str, Any]:
     return replace(plan, moved=(*plan.moved, *_with_copies(connection, plan.moved))).diff()
 
 
-def apply_plan(
-    connection: Connection, plan: Plan, *, since: int, now_us: int, cause: str, words: Iterable[str] = ()
-) -> Applied:
-    """Carry out what still holds of a plan made when change number `since` was the latest and `words` of editors stood.
+def apply_plan(connection: Connection, proposal: Proposal, *, now_us: int, cause: str) -> Applied:
+    """Carry out what still holds of a plan.
 
-    Articles that came since stay with the article they joined; what was deleted or edited since, and all that hangs
+    Articles that came since it was made stay with the article they joined; what was deleted or edited since, and all that hangs
     together with it, stays as it is now.
     """
-    left = _stories_of(connection, sorted(plan.merged))
-    plan, spared = what_still_holds(connection, plan, since, left)
-    astir = edited_since(connection, since, words) | articles_of(connection, articles.c.cluster_id, spared)
+    since = proposal.last_change
+    left = _stories_of(connection, sorted(proposal.plan.merged))
+    plan, spared = what_still_holds(connection, proposal.plan, since, left)
+    astir = edited_since(connection, since, proposal.words) | articles_of(
+        connection, articles.c.cluster_id, spared
+    )
     late = came_since(connection, since)
     moved = [*plan.moved, *_followers(connection, plan, late)]
     _open_groups(connection, plan, now_us)

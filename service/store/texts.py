@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select, update
@@ -46,4 +47,15 @@ def write_fingerprints(connection: Connection, found: Mapping[int, bytes]) -> No
             .where(articles.c.seq == bindparam("of"))
             .values(fingerprint=bindparam("fingerprint_")),
             [{"of": seq, "fingerprint_": print_} for seq, print_ in found.items()],
+        )
+
+
+def rewrite_vectors(connection: Connection, blobs: Mapping[int, bytes]) -> None:
+    """Write the vectors of articles, by their `seq`, anew where they stand."""
+    if blobs:
+        connection.execute(
+            update(vectors)
+            .where(vectors.c.article_seq == bindparam("of"))
+            .values(blob=bindparam("blob_"), crc=bindparam("crc_")),
+            [{"of": seq, "blob_": blob, "crc_": zlib.crc32(blob)} for seq, blob in blobs.items()],
         )

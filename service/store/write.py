@@ -19,7 +19,7 @@ from service.store.tables import articles, clusters, meta, revisions, stories, v
 from service.store.times import local_time
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from sqlalchemy import Connection, RowMapping
 
@@ -347,17 +347,6 @@ def replace_vector(connection: Connection, row: RowMapping, blob: bytes) -> None
     ).scalar()
     connection.execute(delete(vectors).where(vectors.c.article_seq == row["seq"]))
     insert_vectors(connection, [NewVector(row["id"], bool(old), blob)])
-
-
-def rewrite_vectors(connection: Connection, blobs: Mapping[int, bytes]) -> None:
-    """Write the vectors of articles, by their `seq`, anew where they stand."""
-    if blobs:
-        connection.execute(
-            update(vectors)
-            .where(vectors.c.article_seq == bindparam("of"))
-            .values(blob=bindparam("blob_"), crc=bindparam("crc_")),
-            [{"of": seq, "blob_": blob, "crc_": zlib.crc32(blob)} for seq, blob in blobs.items()],
-        )
 
 
 def count_vectors(connection: Connection) -> int:

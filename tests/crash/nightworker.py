@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from service.model import Article
-    from service.nightly import Proposal
+    from service.plan import Proposal
     from service.settings import Settings
     from service.store.apply import Applied
 
