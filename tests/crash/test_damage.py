@@ -7,7 +7,6 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,9 +16,6 @@ from test_cli import run, said, write_lines
 from test_desk import opened, post
 from wire import Groups, dump, faults, groups, look_alikes
 
-from embeddings.bundle import SUMS, check_bundle
-from embeddings.encoder import BUNDLED, ModelError
-from service import learned
 from service.demo.show import read_articles
 from service.errors import StoreUnavailable
 from service.store.acknowledged import NAME, read_acknowledged
@@ -318,49 +314,7 @@ def test_damage_that_comes_while_serving_is_told_as_such(
         assert counted(ERRORS, {"kind": "other"}) == 0
 
 
-# --- models -----------------------------------------------------------------------------------------------------------
-
-FILES = [line.split("  ")[1] for line in (BUNDLED / SUMS).read_text().splitlines()]
-
-
-def test_every_bundled_file_is_sealed() -> None:
-    """Whoever trains anew: `sha256sum FILE… > checksums.txt` in that folder."""
-    there = {str(file.relative_to(BUNDLED)) for file in BUNDLED.rglob("*") if file.is_file()}
-    assert there - {SUMS, "MODEL_CARD.md"} == {*FILES}
-    check_bundle()
-
-
-@pytest.mark.parametrize("name", FILES)
-@pytest.mark.parametrize("damage", ["flipped", "cut", "deleted"])
-def test_a_damaged_model_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: str
-) -> None:
-    folder = shutil.copytree(BUNDLED, tmp_path / "model")
-    file = folder / name
-    if damage == "flipped":
-        flip(file, file.stat().st_size // 2)
-    elif damage == "cut":
-        cut_off(file, 0.9)
-    else:
-        file.unlink()
-
-    with pytest.raises(ModelError, match="Install benang again"):
-        check_bundle(folder)
-
-    if name == FILES[0]:
-        monkeypatch.setattr(learned, "check_bundle", partial(check_bundle, folder))
-        result = run(
-            "ingest", write_lines(tmp_path / "n.ndjson", read_articles()[:1]), "--data", tmp_path / "data"
-        )
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert "Install benang again" in said(result)
-
-
-def test_a_bundle_without_its_seal_is_refused(tmp_path: Path) -> None:
-    folder = shutil.copytree(BUNDLED, tmp_path / "model")
-    (folder / SUMS).unlink()
-    with pytest.raises(ModelError, match="not whole"):
-        check_bundle(folder)
+# --- the number answered ----------------------------------------------------------------------------------------------
 
 
 def test_the_number_answered_is_never_ahead_of_the_store(tmp_path: Path) -> None:
