@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Proc
 from service.tracing import span, trace_stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from structlog.typing import EventDict
 
@@ -227,11 +227,10 @@ def _without_contents(_logger: Any, _method: str, event: EventDict) -> EventDict
     return event
 
 
-def set_up_logging(stream: TextIO | None = None) -> None:
-    """Log one JSON object a line, or for eyes when `stream` is a terminal."""
-    out = stream or sys.stdout
+def set_up_logging(stream: Callable[[], TextIO] = lambda: sys.stdout) -> None:
+    """Log one JSON object a line, or for eyes when `stream` gives a terminal; each line goes to what it gives then."""
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if out.isatty() else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer() if stream().isatty() else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
@@ -240,6 +239,6 @@ def set_up_logging(stream: TextIO | None = None) -> None:
             _without_contents,
             renderer,
         ],
-        logger_factory=structlog.PrintLoggerFactory(out),
+        logger_factory=lambda *_names: structlog.PrintLogger(stream()),
         cache_logger_on_first_use=False,
     )

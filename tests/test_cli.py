@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+import structlog
 import typer.main
 from alembic import command
 from alembic.config import Config
@@ -94,6 +95,17 @@ def test_commands_are_listed() -> None:
     result = run("--help")
     assert result.exit_code == 0
     assert all(name in result.stdout for name in COMMANDS)
+
+
+def test_logs_go_where_errors_go_at_that_moment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not to the stream that stood when the command began, which may be closed by then."""
+    run("stories", "--data", tmp_path)
+
+    structlog.get_logger().info("told_later")
+
+    said_now = capsys.readouterr()
+    assert "told_later" in said_now.err
+    assert "told_later" not in said_now.out
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -34,7 +34,7 @@ def log_aside() -> None:
     """Log to standard error: standard output is the command's answer."""
     from service.telemetry import set_up_logging  # noqa: PLC0415
 
-    set_up_logging(sys.stderr)
+    set_up_logging(lambda: sys.stderr)
 
 
 Data = Annotated[
