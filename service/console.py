@@ -23,6 +23,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
+from service.display import display_form
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
@@ -40,23 +42,23 @@ MAX_CHANGES_SHOWN = 5
 SHOWN_NEW = 5
 Item = TypeVar("Item")
 
-_out = Console(highlight=False)
-_err = Console(stderr=True, highlight=False)
+_out = Console(highlight=False, markup=False, emoji=False)
+_err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
-def plain(text: str) -> Text:
+def plain(text: str, style: str = "") -> Text:
     """Return strangers' text fit for a terminal: no markup, no control or direction-changing characters."""
-    return Text("".join(char if char.isprintable() else " " for char in text))
+    return Text(display_form(text), style=style)
 
 
 def complain(message: str) -> None:
     """Say what went wrong, on standard error."""
-    _err.print(Text("benang: ", style="bold red") + Text(message))
+    _err.print(Text("benang: ", style="bold red") + plain(message))
 
 
 def say(message: str) -> None:
     """Say a sentence."""
-    _out.print(Text(message))
+    _out.print(plain(message))
 
 
 @contextmanager
@@ -136,7 +138,9 @@ class FilesBar:
         self._articles += count
         seconds = (datetime.now().astimezone() - self._start).total_seconds()
         rate = f"{self._articles / seconds:,.0f}/s" if seconds > 0 else ""
-        self._progress.update(self._task, completed=self._articles, description=place, rate=rate)
+        self._progress.update(
+            self._task, completed=self._articles, description=display_form(place), rate=rate
+        )
 
 
 @contextmanager
@@ -213,7 +217,7 @@ def show_night(night: dict[str, Any]) -> None:
             _out.print(Text(said, style="cyan"))
         for one in found[:MAX_CHANGES_SHOWN]:
             line = "  ".join(f"{key.replace('_', ' ')} {value}" for key, value in one.items() if key != "id")
-            _out.print(f"  {one['id']}  {line}", style="dim")
+            _out.print(plain(f"  {one['id']}  {line}"), style="dim")
         if len(found) > MAX_CHANGES_SHOWN:
             _out.print(
                 f"  … and {diff['counts'][name] - MAX_CHANGES_SHOWN:,} more; --json shows them.", style="dim"
@@ -240,7 +244,7 @@ def show_history(told: dict[str, Any]) -> None:
     for one in told["items"]:
         names = [one[name] for name in ("article_id", "cluster_id", "story_id", "other_id") if one[name]]
         line = Text(f"{one['at'][:19]}  ", style="dim") + Text(f"{one['kind']:16}", style="cyan")
-        line += Text("  " + "  ".join(names))
+        line += plain("  " + "  ".join(names))
         if one["edit"] is not None:
             line += Text("  by ") + plain(one["edit"]["actor"]) + Text("  ") + plain(one["edit"]["note"])
         _out.print(line)
@@ -281,7 +285,7 @@ def show_trail(items: Sequence[dict[str, Any]]) -> None:
         _out.print("Nothing yet that the trail notes.")
     for one in items:
         line = Text(f"{one['at'][:19]}  ", style="dim") + Text(f"{one['action']:21}", style="cyan")
-        _out.print(line + Text(f"  {one['target']}  by {one['caller']}"), soft_wrap=True)
+        _out.print(line + plain(f"  {one['target']}  by {one['caller']}"), soft_wrap=True)
 
 
 def show_stories(items: Sequence[dict[str, Any]]) -> None:
@@ -328,17 +332,16 @@ def _add_event(tree: Tree, event: dict[str, Any]) -> None:
         line += Text("  + ", style="green") + plain(", ".join(event["what_is_new"][:SHOWN_NEW]))
     branch = tree.add(line)
     for report in event["reports"]:
-        leaf = branch.add(Text(f"{report['source']}  ", style="dim") + plain(report["title"]))
+        leaf = branch.add(plain(f"{report['source']}  ", "dim") + plain(report["title"]))
         for copy in report.get("copies", ()):
             label = f"{copy['relation'].replace('_', ' ')} · {copy['source']}  "
-            leaf.add(Text(label, style="yellow") + plain(copy["title"]))
+            leaf.add(plain(label, "yellow") + plain(copy["title"]))
 
 
 def show_explanation(article: dict[str, Any], told: dict[str, Any]) -> None:
     """Show why an article is where it is, one sentence a line."""
-    title = plain(article["title"])
-    title.stylize("bold")
-    _out.print(title + Text(f"\n{article['source']}  ·  {article['published_at']}", style="dim"))
+    _out.print(plain(article["title"], "bold"))
+    _out.print(plain(f"{article['source']}  ·  {article['published_at']}", "dim"))
     for name in ("cluster", "story"):
         if told[name] is None:
             continue
@@ -396,7 +399,7 @@ def show_fit(fitted: Fitted, rows: Iterable[tuple[str, str, str]], folder: Path)
             f"The story model stays as it is ({fitted.story_pairs:,} pairs of one story to learn from)."
         )
     if fitted.is_better:
-        _out.print(Text(f"Written to {folder}. Set BENANG_PAIR_MODEL={folder} to use it."))
+        _out.print(plain(f"Written to {folder}. Set BENANG_PAIR_MODEL={folder} to use it."))
     else:
         _out.print("Not written: it does no better than the models in use.")
 
@@ -417,4 +420,4 @@ def show_findings(findings: Sequence[Finding]) -> None:
     """Show what a check found."""
     for finding in findings:
         mark = Text("ok   ", style="green") if finding.ok else Text("WRONG", style="bold red")
-        _out.print(mark + Text(f"  {finding.name}: {finding.detail}"))
+        _out.print(mark + plain(f"  {finding.name}: {finding.detail}"))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
+from service.display import display_form
 from service.tracing import span, trace_stage
 
 if TYPE_CHECKING:
@@ -227,17 +228,23 @@ def _without_contents(_logger: Any, _method: str, event: EventDict) -> EventDict
     return event
 
 
+def _in_display_form(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    return {name: display_form(value) if isinstance(value, str) else value for name, value in event.items()}
+
+
 def set_up_logging(stream: Callable[[], TextIO] = lambda: sys.stdout) -> None:
     """Log one JSON object a line, or for eyes when `stream` gives a terminal; each line goes to what it gives then."""
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if stream().isatty() else structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = (
+        [_in_display_form, structlog.dev.ConsoleRenderer()]
+        if stream().isatty()
+        else [structlog.processors.JSONRenderer()]
     )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             _without_contents,
-            renderer,
+            *renderers,
         ],
         logger_factory=lambda *_names: structlog.PrintLogger(stream()),
         cache_logger_on_first_use=False,

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("text in, numbers out", ("embeddings",)),
     ("pages to articles", ("service.extract",)),
-    ("values", ("service.model", "service.settings", "service.errors", "service.patterns", "service.schemas", "service.answers", "service.feed_schemas", "service.night_schemas", "service.edit_schemas", "service.keys", "service.key_schemas")),
+    ("values", ("service.model", "service.settings", "service.errors", "service.patterns", "service.schemas", "service.answers", "service.feed_schemas", "service.night_schemas", "service.edit_schemas", "service.keys", "service.key_schemas", "service.display")),
     ("watching", ("service.tracing", "service.telemetry", "service.bell")),
     ("words for people", ("service.telling", "service.explain")),
     ("decisions", ("service.assign", "service.copies", "service.stories", "service.likeness", "service.recluster", "service.regroup", "service.bonds", "service.reconcile", "service.plan", "service.timeline", "service.webhooks", "service.limits")),

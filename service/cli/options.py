@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from contextlib import contextmanager, suppress
@@ -13,6 +12,7 @@ import typer
 from pydantic import ValidationError
 
 from service import console
+from service.display import display_json
 from service.settings import Settings
 
 if TYPE_CHECKING:
@@ -115,8 +115,7 @@ def require_folder(settings: Settings, instead: str) -> None:
 def print_json(value: Any) -> None:
     """Print a value as JSON; whoever reads may leave."""
     with suppress(BrokenPipeError):
-        json.dump(value, sys.stdout, ensure_ascii=False, indent=2)
-        sys.stdout.write("\n")
+        sys.stdout.write(display_json(value) + "\n")
 
 
 def days_of(option: str, text: str) -> float:
