@@ -19,7 +19,7 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c
 OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 
 .PHONY: help install serve demo test test-slow check clean
-.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-linkage benchmark-memory benchmark-nights benchmark-scale benchmark-soak
+.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-linkage benchmark-memory benchmark-nights benchmark-openings benchmark-scale benchmark-soak
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
@@ -68,6 +68,9 @@ benchmark-copies: $(STAMP) ## Score copies, raw and after reading: make benchmar
 
 benchmark-ingest: $(STAMP) ## Measure speed and durability: make benchmark-ingest CORPUS=articles.ndjson.gz
 	$(OFFLINE) $(RUN) -m benchmarks.ingest $(CORPUS) $(ARGS)
+
+benchmark-openings: $(STAMP) ## What reading openings brings to a night, and what it costs, about ten minutes
+	$(OFFLINE) $(RUN) -m benchmarks.openings $(GOLD_FOLDER) $(ARGS)
 
 benchmark-linkage: $(STAMP) ## Fit how a night joins groups, on one labelled file for the other, some minutes
 	$(OFFLINE) $(RUN) -m benchmarks.linkage $(GOLD_FOLDER) $(ARGS)

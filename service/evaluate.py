@@ -13,6 +13,7 @@ from service.desk import Desk
 from service.feed import feed
 from service.intake import Record
 from service.nightly import propose
+from service.openings import openings_for
 from service.parallel import Local
 from service.reading import Rejected
 from service.shift import night_of
@@ -141,7 +142,8 @@ def after_a_night(desk: Desk) -> dict[str, tuple[str, str]]:
     """Run a night over all that was received, here, and return cluster and story of every article."""
     night = night_of(desk.settings, desk.settings.recluster_window_days, time.time_ns() // 1000)
     hands = Local(desk.models, StoreVectors(desk.reader, desk.models), night.horizons)
-    proposal = propose(desk.reader, hands, desk.cuts, night, model=desk.models.name)
+    openings = openings_for(desk.settings, desk.reader, jobs=1)
+    proposal = propose(desk.reader, hands, desk.cuts, night, model=desk.models.name, openings=openings)
     desk.carry_out(proposal, "run_evaluation").result()
     with reading(desk.reader) as connection:
         return assignments(connection)

@@ -187,8 +187,14 @@ def _regrouped(
         f"A nightly run moved {what.lower()} to {group}, where {_named(other, comparison)} is most like it.",
         f"They share {_shared(comparison)}.",
         *_figures(comparison),
+        *_openings(decision),
         *_odds(scope, decision),
     ]
+
+
+def _openings(decision: Mapping[str, Any]) -> list[str]:
+    alike = [one["value"] for one in decision.get("evidence", ()) if one["name"] == "openings_cosine"]
+    return [f"A transformer read both openings: {one:.2f} alike, where 1 is the same." for one in alike]
 
 
 def _opened(

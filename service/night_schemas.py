@@ -84,7 +84,7 @@ class Reclustering(Answer):
     created_at: str
     finished_at: str | None
     stage: str | None = Field(
-        description="What it does now: reading, comparing, grouping, telling or writing."
+        description="What it does now: reading, comparing, openings, grouping, telling or writing."
     )
     fraction: float | None = Field(description="How far it is, 0 to 1.")
     diff: Diff | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,14 +26,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from service.ingest import Cuts
+    from service.openings import Openings, Read
     from service.recluster import Labels
     from service.regroup import Pairs
     from service.stage import Hands, Numbers, Searching
-    from service.witness import Witnesses
+    from service.witness import Nearest, Witnesses
 
     Progress = Callable[[str, int, int], None]
 
-STAGES = ("reading", "comparing", "grouping", "telling", "writing")
+STAGES = ("reading", "comparing", "openings", "grouping", "telling", "writing")
+OPENINGS = "openings_cosine"
+"""The name, among the evidence of a reason, of how alike two openings are."""
 SHOWN_EVERY = 5000
 US_A_DAY = 86_400_000_000
 
@@ -74,23 +78,26 @@ def propose(
     night: Night,
     *,
     model: str,
+    openings: Openings | None = None,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> Proposal:
     """Group every article of the window anew, and every cluster, and return what would have to change.
 
     The same articles give the same groups in whatever order they came; only copies are told apart as they came.
-    `model` names what decides, for the record.
+    `model` names what decides, for the record. `openings` reads those of the articles where it is given.
 
     Raises:
         EmptyWindowError: there is nothing to look at.
     """
     with engine.connect() as connection:
         view = read_view(connection, night, progress)
-    clusters, why = _articles(view, hands, cuts, progress)
+    clusters, why = _articles(view, hands, cuts, openings, progress)
     stories, why_story = _clusters(view, hands, cuts, clusters, progress)
     plan = make_plan(view.standing, clusters, stories, lambda kind: ID_PREFIXES[kind] + str(ULID()))
     alone = Reason("regrouped", 0.0, event_linkage(cuts.event).cut, None, None, {}, model)
     saga = replace(alone, threshold=story_linkage(cuts.story).cut)
+    if openings is not None:
+        alone = replace(alone, model=f"{model}+{openings.name}")
     return Proposal(
         replace(
             plan,
@@ -188,7 +195,7 @@ def _standing(
 
 
 def _articles(
-    view: View, hands: Hands, cuts: Cuts, progress: Progress
+    view: View, hands: Hands, cuts: Cuts, openings: Openings | None, progress: Progress
 ) -> tuple[Labels, Mapping[str, _Spoken]]:
     """Return for each row the first row of its cluster, and who speaks for the articles that move."""
     standing = view.standing
@@ -199,8 +206,10 @@ def _articles(
     bonds = bonds_of(view.words, "cluster", row_of)
     with hands.open("cluster", _some(view.members, rows)) as searching:
         found, witnesses = _searched(searching, np.arange(len(rows)), "comparing", progress)
+        seqs = view.members.seqs[rows]
+        read = None if openings is None else openings.read(seqs, partial(progress, "openings"))
         progress("grouping", 0, 1)
-        pairs = rows[found[0]], rows[found[1]], found[2]
+        pairs = rows[found[0]], rows[found[1]], read.judged(*found) if read else found[2]
         linkage, outlets = event_linkage(cuts.event), view.members.outlets
         clusters = regroup(count, pairs, past, linkage, bonds, outlets)
         while len((more := overdrawn(view.words, row_of, standing.clusters, clusters))[0]):
@@ -208,7 +217,7 @@ def _articles(
             bonds = replace(bonds, barred=(both[0], both[1]))
             clusters = regroup(count, pairs, past, linkage, bonds, outlets)
         moved = np.flatnonzero(np.isin(rows, leaving(standing, clusters)))
-        return clusters, _spoken(searching, witnesses, view, rows, moved, clusters)
+        return clusters, _spoken(searching, witnesses, view, rows, moved, clusters, read)
 
 
 def _clusters(
@@ -309,14 +318,30 @@ def _spoken(
     rows: Numbers,
     asked: Numbers,
     groups: Labels,
+    read: Read | None = None,
 ) -> dict[str, _Spoken]:
     ids = view.standing.ids
     known, rest = witnesses.nearest(asked, groups[rows])
+    found = [one for one in (*known, *searching.nearest(rest, groups[rows])) if one.partner >= 0]
     return {
         ids[rows[one.place]]: _Spoken(ids[rows[one.partner]], one.probability, one.evidence)
-        for one in (*known, *searching.nearest(rest, groups[rows]))
-        if one.partner >= 0
+        for one in (_heard(found, read) if read else found)
     }
+
+
+def _heard(found: list[Nearest], read: Read) -> list[Nearest]:
+    """Return the same with what the openings add, where both were read."""
+    places = np.array([one.place for one in found], dtype=np.intp)
+    partners = np.array([one.partner for one in found], dtype=np.intp)
+    chance = np.array([one.probability for one in found], dtype=np.float64)
+    cosine, known = read.cosines(places, partners)
+    raised = read.judged(places, partners, chance)
+    return [
+        replace(one, probability=round(now, 6), evidence={**one.evidence, OPENINGS: round(alike, 4)})
+        if both
+        else one
+        for one, now, alike, both in zip(found, raised.tolist(), cosine.tolist(), known.tolist(), strict=True)
+    ]
 
 
 def _reason(alone: Reason, spoken: _Spoken | None, old: str | None) -> Reason:

@@ -73,6 +73,11 @@ class Settings(BaseSettings):
         description="Local time of the nightly run (`02:00`) while serving; empty for none.",
     )
 
+    night_openings: int = Field(
+        default=0,
+        ge=0,
+        description="Openings of articles that a night may newly read with the transformer; 0 for none.",
+    )
     scheduler: str = Field(
         default="",
         description="Dask scheduler that nights run on (`tcp://host:8786`); empty for this machine.",

@@ -18,6 +18,7 @@ from embeddings.warm import warm_up
 from service.ingest import Cuts
 from service.learned import FACTS, ModelMismatchError, load_models, require_model
 from service.nightly import STAGES, EmptyWindowError, Night, propose
+from service.openings import openings_for
 from service.parallel import Local, cores, die_with_parent
 from service.stage import HandsError, Horizons
 from service.store import snapshot, write
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.stage import Hands
 
-SHARES = dict(zip(STAGES, (0.1, 0.6, 0.05, 0.2, 0.05), strict=True))
-"""How much of a night each stage takes, about."""
+SHARES = dict(zip(STAGES, (0.1, 0.5, 0.1, 0.05, 0.2, 0.05), strict=True))
+"""How much of a night each stage takes, about; openings are many times that where they are read for the first time."""
 
 
 class NightError(RuntimeError):
@@ -139,6 +140,7 @@ def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> t
         # Processes that are forked off hang in libraries whose threads stayed behind; each has a core to itself anyway.
         threadpool_limits(1)
         engine = reader_engine(settings.place)
+        openings = openings_for(settings, engine, work.jobs or cores())
         with engine.connect() as connection:
             require_model(write.get_meta(connection), models)
         gc.disable()  # nothing on this road is cyclic, and what is forked off shares memory only while untouched
@@ -149,6 +151,7 @@ def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> t
                 Cuts(settings.cut, settings.story_cut),
                 night,
                 model=models.name,
+                openings=openings,
                 progress=lambda *far: pipe.send(("progress", far)),
             )
     except EmptyWindowError as error:

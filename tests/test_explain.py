@@ -161,6 +161,14 @@ def test_other_rules_still_say_something() -> None:
     assert "“unheard_of”" in say("unheard_of")
 
 
+def test_openings_that_were_read_are_told() -> None:
+    """Where a night read the openings, a reader hears so, and how alike they are."""
+    evidence = [{"name": "lead_cosine", "value": 0.4}, {"name": "openings_cosine", "value": 0.8712}]
+
+    assert "read both openings: 0.87 alike" in say("regrouped", decision={"evidence": evidence})
+    assert "read both openings" not in say("regrouped", decision={"evidence": evidence[:1]})
+
+
 def test_edits_are_admitted() -> None:
     assert say("joined", edited=True).endswith("those of today.")
     assert "today" not in say("joined")

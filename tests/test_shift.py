@@ -104,7 +104,7 @@ def test_progress_runs_from_nothing_to_all() -> None:
 
     assert [first for first, _ in ends] == [0.0, *(last for _, last in ends[:-1])]
     assert ends[-1][1] == 1.0
-    assert progress_of("telling", 0, 0) == Progress("telling", ends[3][0])
+    assert progress_of("telling", 0, 0) == Progress("telling", ends[STAGES.index("telling")][0])
 
 
 def test_progress_never_goes_back(tmp_path: Path) -> None:

@@ -180,7 +180,8 @@ def _plain(name: str, columns: tuple[str, ...], model: GradientBoostingClassifie
     )
 
 
-def _read(path: Path) -> list[dict[str, str]]:
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """Read a labelled file."""
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
 
@@ -194,7 +195,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=BUNDLED)
     options = parser.parse_args()
     encoder, background = SentenceEncoder(), Background.load(BUNDLED / "background.safetensors")
-    files = [_read(path) for path in options.gold]
+    files = [read_rows(path) for path in options.gold]
     event = fit("event-2", EVENT_FEATURES, [event_pairs(encoder, background, rows) for rows in files])
     story = fit("story-2", STORY_FEATURES, [story_pairs(encoder, background, rows) for rows in files])
     for model, file in ((event, "event.json"), (story, "story.json")):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam, func, select, update
 
+from service.store.bulk import chunks
 from service.store.tables import articles, vectors
 
 if TYPE_CHECKING:
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
+BEGINNING = 1000
+"""Characters of a text that are read where its first words will do."""
 _PAGE = (
     select(articles.c.seq, articles.c.title, articles.c.text, vectors.c.seq.is_not(None).label("is_compared"))
     .outerjoin(vectors, vectors.c.article_seq == articles.c.seq)
@@ -37,6 +40,15 @@ def texts_in_parts(connection: Connection, size: int) -> Iterator[Sequence[Row[t
     while part := connection.execute(_PAGE, {"after": after, "size": size}).all():
         yield part
         after = part[-1].seq
+
+
+def openings_in_order(connection: Connection, seqs: Sequence[int]) -> Iterator[tuple[str, str] | None]:
+    """Yield title and beginning of the text of articles by `seq`, in the order asked; None for what is not there."""
+    beginning = func.substr(articles.c.text, 1, BEGINNING)
+    for part in chunks(seqs):
+        query = select(articles.c.seq, articles.c.title, beginning).where(articles.c.seq.in_(part))
+        found = {seq: (title, text) for seq, title, text in connection.execute(query)}
+        yield from map(found.get, part)
 
 
 def write_fingerprints(connection: Connection, found: Mapping[int, bytes]) -> None:
