@@ -335,7 +335,7 @@ def _heard(found: list[Nearest], read: Read) -> list[Nearest]:
     partners = np.array([one.partner for one in found], dtype=np.intp)
     chance = np.array([one.probability for one in found], dtype=np.float64)
     cosine, known = read.cosines(places, partners)
-    raised = read.judged(places, partners, chance)
+    raised = read.raised(chance, cosine, known)
     return [
         replace(one, probability=round(now, 6), evidence={**one.evidence, OPENINGS: round(alike, 4)})
         if both

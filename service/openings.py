@@ -55,23 +55,30 @@ class Read:
 
     def judged(self, left: Rows, right: Rows, probability: Floats) -> Floats:
         """Return the probability of pairs of members, with what their openings add to what the pair model said."""
+        return self.raised(probability, *self.cosines(left, right))
+
+    def raised(self, probability: Floats, cosine: Floats, known: npt.NDArray[np.bool_]) -> Floats:
+        """Return the probability of pairs whose openings have this cosine, unchanged where it is not known."""
         share, weight, constant = self.adds
-        cosine, known = self.cosines(left, right)
         clipped = np.clip(probability, CERTAIN, 1 - CERTAIN)
         log_odds = np.log(clipped / (1 - clipped))
-        raised = 1 / (1 + np.exp(-(share * log_odds + weight * cosine + constant)))
-        return np.where(known, raised, probability)
+        both = 1 / (1 + np.exp(-(share * log_odds + weight * cosine + constant)))
+        return np.where(known, both, probability)
 
     def cosines(self, left: Rows, right: Rows) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Return the cosine of each pair, and whether both of its openings were read."""
-        lengths = np.sqrt((self.codes.astype(np.float32) ** 2).sum(axis=1, dtype=np.float64))
-        products = np.empty(len(left))
+        cosine, known = np.zeros(len(left)), np.zeros(len(left), dtype=np.bool_)
         for start in range(0, len(left), PAIRS_AT_ONCE):
             part = slice(start, start + PAIRS_AT_ONCE)
-            sides = (self.codes[rows[part]].astype(np.float32) for rows in (left, right))
-            products[part] = np.einsum("ij,ij->i", *sides)
-        both = lengths[left] * lengths[right]
-        return np.divide(products, both, out=np.zeros(len(left)), where=both > 0), both > 0
+            here, there = (self.codes[rows[part]].astype(np.float32) for rows in (left, right))
+            product, *squares = (
+                np.einsum("ij,ij->i", *both).astype(np.float64)
+                for both in ((here, there), (here, here), (there, there))
+            )
+            lengths = np.sqrt(squares[0] * squares[1])
+            known[part] = lengths > 0
+            cosine[part] = np.divide(product, lengths, out=np.zeros(len(product)), where=lengths > 0)
+        return cosine, known
 
 
 class Openings:

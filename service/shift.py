@@ -140,7 +140,8 @@ def _result(pipe: Connection, settings: Settings, night: Night, work: Work) -> t
         # Processes that are forked off hang in libraries whose threads stayed behind; each has a core to itself anyway.
         threadpool_limits(1)
         engine = reader_engine(settings.place)
-        openings = openings_for(settings, engine, work.jobs or cores())
+        # Beside the threads of a Dask client nothing is forked off.
+        openings = openings_for(settings, engine, 1 if work.scheduler else work.jobs or cores())
         with engine.connect() as connection:
             require_model(write.get_meta(connection), models)
         gc.disable()  # nothing on this road is cyclic, and what is forked off shares memory only while untouched

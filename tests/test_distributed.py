@@ -25,6 +25,7 @@ from service.desk import Desk
 from service.distributed import ClusterError, Source, connected, pieces
 from service.learned import load_models
 from service.nightly import Night, propose
+from service.openings import FILE
 from service.parallel import Local
 from service.stage import Horizons, Members
 from service.stored_vectors import StoreVectors
@@ -241,12 +242,13 @@ def test_an_archive_is_never_written_over_and_a_folder_is_none(
         ArchiveVectors(tmp_path)
 
 
-def test_from_the_terminal(store: Path, cluster: DaskCluster) -> None:
-    """`benang recluster --scheduler` in a process of its own, as an operator types it."""
+@pytest.mark.parametrize("openings", ["0", "1000"])
+def test_from_the_terminal(store: Path, cluster: DaskCluster, openings: str) -> None:
+    """`benang recluster --scheduler` in a process of its own, as an operator types it; it may read openings itself."""
     command = [sys.executable, "-m", "service.cli", "recluster", "--data", str(store), "--dry-run", "--json"]
     done = subprocess.run(
         [*command, "--window", "36000d", "--scheduler", cluster.address],
-        env=os.environ | environment_of(store),
+        env=os.environ | environment_of(store) | {"BENANG_NIGHT_OPENINGS": openings},
         capture_output=True,
         text=True,
         timeout=120,
@@ -254,3 +256,4 @@ def test_from_the_terminal(store: Path, cluster: DaskCluster) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["diff"]["counts"]["clusters_split"] >= 0
+    assert (store / FILE).exists() == (openings != "0")

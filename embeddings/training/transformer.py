@@ -51,6 +51,8 @@ if TYPE_CHECKING:
     from embeddings.training.pairs import Pairs
 
 LEAD_WORDS = 30
+COUNTED_WORDS = 150
+"""Words of an article in which word pieces are counted."""
 MOST_TOKENS = 96
 FROZEN = 6
 BATCH = 64
@@ -254,6 +256,10 @@ def save(folder: Path, start: Start, layers: Layers, adds: tuple[float, float, f
     (folder / SUMS).write_text("".join(sums), encoding="ascii")
 
 
+def _beginning(title: str, text: str) -> str:
+    return f"{title} {' '.join(text.split(maxsplit=COUNTED_WORDS)[:COUNTED_WORDS])}"
+
+
 def _titles(path: Path) -> Iterator[str]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
@@ -273,9 +279,9 @@ def main() -> None:
     given = parser.parse_args()
     golds = [pairs.read_rows(path) for path in given.gold]
     texts = chain(
-        (f"{title} {text}" for title, text in read_articles(given.corpus)),
+        (_beginning(title, text) for title, text in read_articles(given.corpus)),
         _titles(given.headlines),
-        (f"{row['title']} {row['text']}" for row in chain(*golds)),
+        (_beginning(row["title"], row["text"]) for row in chain(*golds)),
     )
     start = read_start(given.e5, texts)
     start.tokenizer.enable_truncation(MOST_TOKENS)
