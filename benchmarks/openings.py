@@ -56,7 +56,7 @@ def _reading(settings: Settings) -> Settings:
 
 def speed(gold: Sequence[GoldArticle]) -> list[list[str]]:
     """Return what reading costs."""
-    transformer = Transformer(threads=1)
+    transformer = Transformer()
     texts = [opening_of(one.title, one.text, transformer.lead_words) for one in gold[:TIMED]]
     parts = [texts[start : start + AT_ONCE] for start in range(0, len(texts), AT_ONCE)]
     transformer.encode(parts[0])

@@ -35,8 +35,8 @@ _HIGH = 4
 class Transformer:
     """An `Encoder` whose texts are openings (`opening_of`)."""
 
-    def __init__(self, folder: Path = READER, threads: int | None = None) -> None:
-        """Load what `embeddings.training.transformer` wrote to `folder`, and use as many `threads` (None: one a core).
+    def __init__(self, folder: Path = READER) -> None:
+        """Load what `embeddings.training.transformer` wrote to `folder`; from then on torch uses one thread.
 
         Raises:
             ModelError: it is missing or damaged.
@@ -59,8 +59,8 @@ class Transformer:
             self._layers = Layers(weights, config["layers"], config["heads"])
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ModelError(f"The transformer in {folder} cannot be loaded: {error}") from error
-        if threads is not None:
-            torch.set_num_threads(threads)
+        # Two threads read a quarter more than one and hang processes that are forked off; two processes read twice as much.
+        torch.set_num_threads(1)
         self.dimension: int = weights["word"].shape[1]
         self.name: str = f"{folder.name}@{revision(folder)}"
 

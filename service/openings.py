@@ -165,9 +165,7 @@ def openings_for(settings: Settings, engine: Engine, jobs: int) -> Openings | No
     if not settings.night_openings:
         return None
     kept_in = settings.data / FILE if settings.data.is_dir() else None
-    # Processes that are forked off have a core each.
-    transformer = Transformer(threads=1 if jobs > 1 else None)
-    return Openings(engine, transformer, settings.night_openings, kept_in, jobs)
+    return Openings(engine, Transformer(), settings.night_openings, kept_in, jobs)
 
 
 def _encoded(transformer: Transformer, texts: list[str]) -> Codes:

@@ -36,9 +36,7 @@ if TYPE_CHECKING:
     from service.settings import Settings
     from service.stage import Level, Members, Numbers, Searching
 
-pytestmark = pytest.mark.usefixtures("database")
-
-SOME = 24
+SOME = 12
 PATIENCE_S = 60
 
 
@@ -142,16 +140,17 @@ def test_what_one_night_read_the_next_remembers(desk: Desk, reader: Counting, tm
 
 def test_the_last_ones_are_read_first(desk: Desk, reader: Counting, tmp_path: Path) -> None:
     """A night reads no more than it may; the next one goes on."""
-    kept = Openings(desk.reader, reader, 10, tmp_path / FILE)
+    kept = Openings(desk.reader, reader, 5, tmp_path / FILE)
 
     first, found = read_count(reader, kept, numbers())
     second, more = read_count(reader, kept, numbers())
 
-    assert (first, second) == (10, 10)
-    assert found.codes.any(axis=1).tolist() == [False] * (SOME - 10) + [True] * 10
-    assert more.codes.any(axis=1).tolist() == [False] * (SOME - 20) + [True] * 20
+    assert (first, second) == (5, 5)
+    assert found.codes.any(axis=1).tolist() == [False] * (SOME - 5) + [True] * 5
+    assert more.codes.any(axis=1).tolist() == [False] * (SOME - 10) + [True] * 10
 
 
+@pytest.mark.usefixtures("database")
 def test_articles_that_are_not_there_are_not_read(desk: Desk, reader: Counting) -> None:
     count, found = read_count(reader, Openings(desk.reader, reader, 1000), np.array([1, 10_000]))
 
@@ -191,6 +190,7 @@ def test_nothing_is_loaded_unless_it_is_asked_for(tmp_path: Path, desk: Desk) ->
     assert openings_for(settings_of(tmp_path), desk.reader, 1) is None
 
 
+@pytest.mark.usefixtures("database")
 def test_a_night_groups_by_what_was_read(desk: Desk, reader: Counting) -> None:
     """Groups are those of a partition of all pairs, each raised by its openings; reasons name who read."""
     night = night_of(desk.settings, 3650, time.time_ns() // 1000)
@@ -223,6 +223,7 @@ def test_a_night_groups_by_what_was_read(desk: Desk, reader: Counting) -> None:
             assert one.reason.evidence["openings_cosine"] == round(float(cosine[0]), 4)
 
 
+@pytest.mark.usefixtures("database")
 def test_a_night_in_its_own_process_reads_and_keeps(asked: Settings, desk: Desk, tmp_path: Path) -> None:
     """Two processes read; what they made is kept in the data folder, and the next night changes nothing."""
     told = []
