@@ -24,6 +24,8 @@ from service.telemetry import Metrics
 ROOT = Path(__file__).resolve().parents[1]
 API = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+MONITORING = (ROOT / "docs" / "monitoring.md").read_text(encoding="utf-8")
+PROMISES = (ROOT / "docs" / "promises.md").read_text(encoding="utf-8")
 README = ROOT / "README.md"
 
 
@@ -67,7 +69,7 @@ def metric_names() -> set[str]:
 
 
 def test_every_metric_is_documented() -> None:
-    documented = {name for name in first_cells(OPERATIONS) if name.startswith("benang_")}
+    documented = {name for name in first_cells(MONITORING) if name.startswith("benang_")}
     assert documented == metric_names()
 
 
@@ -105,8 +107,7 @@ def test_every_route_is_documented() -> None:
 
 
 def promises() -> dict[str, list[str]]:
-    table = OPERATIONS[OPERATIONS.index("## Promises") : OPERATIONS.index("## Limits, told plainly")]
-    return {row[0]: row[1:] for row in cells(table) if re.fullmatch(r"P[0-9]+b?", row[0])}
+    return {row[0]: row[1:] for row in cells(PROMISES) if re.fullmatch(r"P[0-9]+b?", row[0])}
 
 
 def test_every_promise_has_a_row() -> None:
@@ -144,8 +145,20 @@ def test_readme_names_only_commands_and_routes_that_are_there() -> None:
 @pytest.mark.skipif(not README.exists(), reason="README.md is not written yet")
 def test_links_between_documents_lead_somewhere() -> None:
     for document in (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")):
-        for target in re.findall(r"\]\(([^)#\s]+)", document.read_text(encoding="utf-8")):
-            assert "://" in target or (document.parent / target).exists(), f"{document.name}: {target}"
+        for target, heading in re.findall(
+            r"\]\(([^)#\s]*)#?([^)\s]*)\)", document.read_text(encoding="utf-8")
+        ):
+            if "://" in target:
+                continue
+            file = document.parent / target if target else document
+            assert file.exists(), f"{document.name}: {target}"
+            assert not heading or heading in headings(file), f"{document.name}: {target}#{heading}"
+
+
+def headings(file: Path) -> set[str]:
+    """The headings of a document as links name them."""
+    lines = re.findall(r"^#+ (.*)", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
 
 
 EXAMPLES = re.findall(r"```http\n(.*?)```\n\n```http\n(.*?)```", API, flags=re.DOTALL)
