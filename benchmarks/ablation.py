@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from benchmarks.road import Labelled
     from embeddings.pair_model import PairModel
     from embeddings.training.pairs import Pairs
-    from service.ingest import Models
+    from service.learned import Models
     from service.settings import Settings
 
 GROUPS: Mapping[str, tuple[str, ...]] = {

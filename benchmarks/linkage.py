@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.road import Labelled
-    from service.ingest import Models
+    from service.learned import Models
     from service.recluster import Floats, Labels, Rows
 
 MIXED = Linkage(0.36, best_weight=0.4)

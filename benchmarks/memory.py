@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.window import Window
 
 LINES = 20_000

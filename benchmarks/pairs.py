@@ -23,16 +23,16 @@ from embeddings.shelf import Shelf
 from embeddings.similarity import compare
 from embeddings.text import normalise
 from embeddings.vectors import vectorise
-from service.fit import together
 from service.gold import read_gold
-from service.ingest import outlet_id
+from service.labels import together
 from service.learned import load_models
+from service.window import outlet_id
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from service.gold import GoldArticle
-    from service.ingest import Models
+    from service.learned import Models
 
     Rows = npt.NDArray[np.intp]
 

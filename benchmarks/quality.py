@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from service.evaluate import Report, Scores
     from service.gold import GoldArticle
-    from service.ingest import Models
+    from service.learned import Models
 
 GOLD = Path(__file__).resolve().parents[2] / "shared" / "gold"
 SMALL = Path(__file__).resolve().parents[1] / "tests" / "data"

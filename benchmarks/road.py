@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING
 from service.desk import Desk
 from service.evaluate import Grouping, Replay, after_a_night
 from service.gold import read_gold
-from service.ingest import prepare_vectors
 from service.intake import Record
+from service.prepared import prepare_vectors
 from service.reading import Reader, Rejected
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
     from service.gold import GoldArticle
-    from service.ingest import Models, Prepared
+    from service.learned import Models
     from service.model import Article, Outcome
+    from service.prepared import Prepared
     from service.settings import Settings
 
 CHUNK = 256

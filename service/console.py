@@ -2,23 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    SpinnerColumn,
-    TaskProgressColumn,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -26,24 +12,22 @@ from rich.tree import Tree
 from service.display import display_form
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
     from pathlib import Path
 
     from service.check import Finding
     from service.demo.show import Demo
     from service.evaluate import Report
-    from service.fit import Fitted
+    from service.fitted import Fitted
     from service.loading import Load
     from service.metrics import Score
-    from service.shift import Progress as Far
 
 MAX_REJECTED_SHOWN = 10
 MAX_CHANGES_SHOWN = 5
 SHOWN_NEW = 5
-Item = TypeVar("Item")
 
 _out = Console(highlight=False, markup=False, emoji=False)
-_err = Console(stderr=True, highlight=False, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def plain(text: str, style: str = "") -> Text:
@@ -53,110 +37,12 @@ def plain(text: str, style: str = "") -> Text:
 
 def complain(message: str) -> None:
     """Say what went wrong, on standard error."""
-    _err.print(Text("benang: ", style="bold red") + plain(message))
+    err.print(Text("benang: ", style="bold red") + plain(message))
 
 
 def say(message: str) -> None:
     """Say a sentence."""
     _out.print(plain(message))
-
-
-@contextmanager
-def waiting(message: str, *, quiet: bool = False) -> Iterator[None]:
-    """Show a spinner while something without a measurable length goes on."""
-    if quiet:
-        yield
-        return
-    with _err.status(message):
-        yield
-
-
-@contextmanager
-def bar(message: str, total: int, *, quiet: bool = False) -> Iterator[Callable[[int], None]]:
-    """Show a progress bar of `total` things; yields the function that moves it."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=_err, disable=quiet) as progress:
-        task = progress.add_task(message, total=total)
-        yield lambda count: progress.advance(task, count)
-
-
-@contextmanager
-def bytes_bar(message: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar of bytes; yields the function that hears of those done and those in all."""
-    with _share_bar(message, DownloadColumn(), quiet=quiet) as heard:
-        yield heard
-
-
-@contextmanager
-def rows_bar(message: str, *, quiet: bool = False) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar of rows; yields the function that hears of those done and those in all."""
-    with _share_bar(message, MofNCompleteColumn(), quiet=quiet) as heard:
-        yield heard
-
-
-@contextmanager
-def _share_bar(message: str, amount: ProgressColumn, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
-    columns = (TextColumn("{task.description}"), BarColumn(), amount, TimeRemainingColumn())
-    with Progress(*columns, console=_err, disable=quiet) as progress:
-        task = progress.add_task(message, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
-
-
-@contextmanager
-def night_bar(*, quiet: bool = False) -> Iterator[Callable[[Far], None]]:
-    """Show how far a night is; yields the function that hears of it."""
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TaskProgressColumn())
-    with Progress(
-        *columns, TimeElapsedColumn(), TimeRemainingColumn(), console=_err, disable=quiet
-    ) as progress:
-        task = progress.add_task("starting", total=1.0)
-        yield lambda far: progress.update(task, completed=far.fraction, description=far.stage)
-
-
-class FilesBar:
-    """Progress over files; their number of articles is set right once they are read."""
-
-    def __init__(self, progress: Progress, names: Sequence[str], total: int | None) -> None:
-        self._progress = progress
-        self._names = list(names)
-        self._task = progress.add_task("Reading", total=total, rate="")
-        self._articles = 0
-        self._read = 0
-        self._done = False
-        self._start = datetime.now().astimezone()
-
-    def reading(self, name: str, records: Iterator[Item]) -> Iterator[Item]:
-        """Pass the records of one file through, counting them."""
-        for record in records:
-            self._read += 1
-            yield record
-        if name == self._names[-1]:
-            self._progress.update(self._task, total=self._read)
-
-    def passed(self, count: int, place: str) -> None:
-        """Say that `count` more articles are decided and durable, the last of them at `place`."""
-        self._articles += count
-        seconds = (datetime.now().astimezone() - self._start).total_seconds()
-        rate = f"{self._articles / seconds:,.0f}/s" if seconds > 0 else ""
-        self._progress.update(
-            self._task, completed=self._articles, description=display_form(place), rate=rate
-        )
-
-
-@contextmanager
-def files_bar(names: Sequence[str], total: int | None, *, quiet: bool = False) -> Iterator[FilesBar]:
-    """Show how many articles of the files are decided and durable."""
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.completed:,} articles"),
-        TextColumn("{task.fields[rate]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=_err, disable=quiet) as progress:
-        yield FilesBar(progress, names, total)
 
 
 def show_load(load: Load) -> None:
@@ -177,12 +63,12 @@ def show_load(load: Load) -> None:
     table.add_row(f"{facts['articles_per_second']:,}", "articles a second, decided and durable")
     _out.print(table)
     for item in load.tally.rejected[:MAX_REJECTED_SHOWN]:
-        _err.print(
+        err.print(
             Text("refused ", style="red") + plain(f"{item.place}: {item.code} {'; '.join(item.errors)}")
         )
     more = load.tally.statuses["rejected"] - MAX_REJECTED_SHOWN
     if more > 0:
-        _err.print(f"… and {more:,} more refused; --rejected FILE keeps them.")
+        err.print(f"… and {more:,} more refused; --rejected FILE keeps them.")
 
 
 _CHANGES = (
@@ -255,7 +141,7 @@ def show_new_key(key: dict[str, Any]) -> None:
     until = "until it is revoked" if key["expires_at"] is None else f"until {key['expires_at'][:16]}"
     _out.print(Text(f"{key['id']}  {key['scope']}, {until}  ", style="dim") + plain(key["name"]))
     _out.print(Text(key["secret"]), soft_wrap=True)
-    _err.print(
+    err.print(
         "It cannot be shown again. Callers send it as `Authorization: Bearer …`; whoever sends no key is refused from now on.",
         style="dim",
     )

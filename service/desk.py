@@ -25,8 +25,9 @@ from service.courier import Courier
 from service.errors import BenangError, NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.extract import PagePool
 from service.gauges import look_up
-from service.ingest import Cuts, Prepared, batches, ingest, prepare_vectors
-from service.learned import check_model, load_models
+from service.ingest import ingest
+from service.learned import Cuts, check_model, load_models
+from service.prepared import Prepared, batches, prepare_vectors
 from service.rebuild import rebuild
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import nights, remove, texts, write
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
     from service.editing import Edited
-    from service.ingest import Models
+    from service.learned import Models
     from service.model import Article, Outcome
     from service.plan import Proposal
     from service.settings import Settings

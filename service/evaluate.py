@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from service.gold import GoldArticle
-    from service.ingest import Models
+    from service.learned import Models
     from service.model import Outcome
     from service.settings import Settings
 

@@ -12,8 +12,8 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from service.errors import QueueFull
-from service.ingest import Prepared
 from service.model import Article
+from service.prepared import Prepared
 from service.reading import Readers, Readied, Rejected, vectors_of
 
 if TYPE_CHECKING:

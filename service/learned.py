@@ -1,7 +1,8 @@
-"""Everything learned, loaded: the encoder, the background and the pair models that settings name."""
+"""Everything learned, loaded: the encoder, the background and the pair models that settings name, and the cuts beside them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,6 @@ from embeddings.pair_model import PairModel
 from embeddings.terms import Background
 from embeddings.text import TEXT_VERSION
 from embeddings.wordtable import WordTable
-from service.ingest import Models
 from service.store import write
 
 if TYPE_CHECKING:
@@ -19,8 +19,32 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from embeddings.encoder import Encoder
 
 FACTS = ("encoder", "dimension", "text_version")
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """Everything learned: encoder, background and the two pair models."""
+
+    encoder: Encoder
+    background: Background
+    event: PairModel
+    story: PairModel
+
+    @property
+    def name(self) -> str:
+        """What decided, for the record."""
+        return f"{self.encoder.name}+{self.event.name}+{self.story.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Cuts:
+    """The two knobs: probability from which an article joins a cluster, and a cluster a story."""
+
+    event: float
+    story: float
 
 
 class ModelMismatchError(RuntimeError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from service import console
+from service import bars
 from service.desk import Desk
 from service.feed import Tally, feed
 from service.intake import count_records, read_items, read_records
@@ -73,7 +73,7 @@ def load_alone(settings: Settings, files: Sequence[str], *, workers: int, quiet:
     """
     with contextlib.ExitStack() as closing:
         readers = closing.enter_context(Readers(settings, workers))
-        with console.waiting("Opening the store and the model", quiet=quiet):
+        with bars.waiting("Opening the store and the model", quiet=quiet):
             desk = closing.enter_context(Desk.open(settings, Metrics()))
         return _feed_files(desk, readers, files, quiet=quiet)
 
@@ -82,7 +82,7 @@ def _feed_files(desk: Desk, readers: Readers, files: Sequence[str], *, quiet: bo
     # Nothing on the road is cyclic; looking for cycles among millions of live objects costs an eighth of the time.
     gc.freeze()
     gc.set_threshold(GC_THRESHOLD)
-    with console.files_bar(files, count_records(files), quiet=quiet) as bar:
+    with bars.files_bar(files, count_records(files), quiet=quiet) as bar:
         start = time.perf_counter()
 
         def passed(records: list[Line | Record], _results: list[Outcome | Rejected]) -> None:
@@ -105,7 +105,7 @@ def load_through(service: Running, files: Sequence[str], *, quiet: bool) -> Load
         httpx.Client(
             base_url=service.url, headers=service.headers, timeout=TIMEOUT_S, trust_env=False
         ) as client,
-        console.files_bar(files, count_records(files), quiet=quiet) as bar,
+        bars.files_bar(files, count_records(files), quiet=quiet) as bar,
     ):
         records = chain.from_iterable(bar.reading(name, read_records(name)) for name in files)
         for part in _bodies(records, tally):

@@ -10,13 +10,13 @@ import numpy as np
 from ulid import ULID
 
 from service.bonds import bonds_of, overdrawn
-from service.ingest import flags_of, outlet_id
 from service.model import ID_PREFIXES, Reason
 from service.plan import Proposal, Standing, leaving, make_plan, retold
 from service.recluster import Bonds, event_linkage, story_linkage
 from service.regroup import Past, regroup, ties, together
 from service.stage import BATCH, Horizons, Members
 from service.store import snapshot
+from service.window import flags_of, outlet_id
 from service.witness import joined
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from sqlalchemy import Connection, Engine
 
-    from service.ingest import Cuts
+    from service.learned import Cuts
     from service.openings import Openings, Read
     from service.recluster import Labels
     from service.regroup import Pairs

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from concurrent.futures import Future
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.stage import Each, Found, Horizons, Level, Members, Numbers, Vectors
     from service.witness import Nearest
 

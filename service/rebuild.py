@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING
 
 from embeddings.centroids import centroids_for
 from embeddings.vectors import ArticleVectors
-from service.ingest import flags_of, outlet_id, prepare_vectors
+from service.prepared import prepare_vectors
 from service.store import write
-from service.window import Entry, Window
+from service.window import Entry, Window, flags_of, outlet_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import Connection, Engine
 
-    from service.ingest import Models
+    from service.learned import Models
 
 CHUNK = 2000
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.settings import Settings
 
 BATCH = 256

@@ -15,8 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from embeddings.encoder import ModelError
 from embeddings.warm import warm_up
-from service.ingest import Cuts
-from service.learned import FACTS, ModelMismatchError, load_models, require_model
+from service.learned import FACTS, Cuts, ModelMismatchError, load_models, require_model
 from service.nightly import STAGES, EmptyWindowError, Night, propose
 from service.openings import openings_for
 from service.parallel import Local, cores, die_with_parent
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.plan import Proposal
     from service.settings import Settings
     from service.stage import Hands

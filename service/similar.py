@@ -10,15 +10,15 @@ import numpy as np
 from embeddings.similarity import FEATURES, compare
 from service.candidates import event_probability
 from service.copies import Wording, near_copy, relation, wording
-from service.ingest import flags_of, outlet_id, prepare_vectors
+from service.prepared import prepare_vectors
 from service.store import write
-from service.window import Entry
+from service.window import entry_of
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     from sqlalchemy import Engine, RowMapping
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.model import Article
     from service.window import Window
 
@@ -54,10 +54,7 @@ def neighbours_of_text(
     """Return the neighbours of an article without storing it; must run on the writer thread."""
     (prepared,) = prepare_vectors(models, [article])
     length = len(window.shelf)
-    entry = Entry(
-        _NO_ID, prepared.vectors, article.event_us, outlet_id(article.source), flags_of(article.labels)
-    )
-    (row,) = window.shelve([entry])
+    (row,) = window.shelve([entry_of(_NO_ID, article, prepared.vectors)])
     try:
         return _neighbours(engine, window, models, row, _Asked(article, prepared.fingerprint), limit)
     finally:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from embeddings.index import Reach
     from embeddings.similarity import Floats
-    from service.ingest import Models
+    from service.learned import Models
     from service.window import Stacked
 
     Numbers = npt.NDArray[np.int64]

@@ -15,7 +15,7 @@ from service.store.failures import StoreInUseError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.settings import Settings
     from service.telemetry import Metrics
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from service.ingest import prepare_vectors
+from service.prepared import prepare_vectors
 from service.store import snapshot
 from service.store.write import find_article, outcome_of
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.stage import Numbers
 
 CHUNK = 500

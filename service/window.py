@@ -5,6 +5,7 @@ A cache of the store: rebuilt from it, never written. Used from one thread only.
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from embeddings.centroids import Centroids
     from embeddings.shelf import Rows, Stack
     from embeddings.vectors import ArticleVectors
+    from service.model import Article
 
 WIB_HOURS = 7
 US_AN_HOUR = 3_600_000_000
@@ -34,6 +36,19 @@ STANDS_ALONE = 2
 """A round-up or live page: it never joins or draws others."""
 ONE_DAY_ONLY = 4
 """A rate, schedule or forecast: it shares an event only with the same day's."""
+ALONE_LABELS = frozenset({"roundup", "live"})
+ONE_DAY_LABELS = frozenset({"schedule", "price"})
+
+
+def flags_of(labels: Sequence[str]) -> int:
+    """Return the window flags that an article's labels ask for."""
+    alone = STANDS_ALONE if ALONE_LABELS & set(labels) else 0
+    return alone | (ONE_DAY_ONLY if ONE_DAY_LABELS & set(labels) else 0)
+
+
+def outlet_id(source: str) -> int:
+    """Return the number an outlet has on the shelf."""
+    return zlib.crc32(source.encode("utf-8", "surrogatepass"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +60,11 @@ class Entry:
     event_us: int
     outlet: int
     flags: int
+
+
+def entry_of(article_id: str, article: Article, vectors: ArticleVectors) -> Entry:
+    """Return an article as it stands on the shelf."""
+    return Entry(article_id, vectors, article.event_us, outlet_id(article.source), flags_of(article.labels))
 
 
 @dataclass(frozen=True, slots=True)

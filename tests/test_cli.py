@@ -30,8 +30,8 @@ from embeddings.terms import Background
 from service.cli import app
 from service.demo.show import read_articles
 from service.desk import Desk
-from service.ingest import Models
 from service.keys import Key
+from service.learned import Models
 from service.prepare import prepare
 from service.schemas import ArticleIn
 from service.server import CannotListenError, check_address, running_service

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.plan import Plan
 
 HORIZONS = Horizons(14, 180)

@@ -18,8 +18,10 @@ from embeddings.pair_model import PairModel
 from service import fit as fitting
 from service.cli import app
 from service.demo.show import ARTICLES
-from service.fit import FitError, Fitted, Scores, Split, best_events, split, steps, together
+from service.fit import best_events, steps
+from service.fitted import Fitted, Scores, write_model
 from service.gold import GoldArticle, read_gold
+from service.labels import FitError, Split, split, together
 from service.learned import load_models
 from service.metrics import Score
 from service.settings import CUTS_FILE, Settings
@@ -216,7 +218,7 @@ def test_one_event_or_one_story_teaches_nothing() -> None:
 
 def test_a_model_folder_is_used_with_its_cuts(fitted: Fitted, tmp_path: Path, monkeypatch: Any) -> None:
     folder = tmp_path / "model"
-    fitting.write_model(folder, fitted, ["labels.ndjson"])
+    write_model(folder, fitted, ["labels.ndjson"])
     monkeypatch.setenv("BENANG_PAIR_MODEL", str(folder))
     settings = Settings()
     loaded = load_models("bundled", settings.pair_model)
@@ -231,7 +233,7 @@ def test_a_model_folder_is_used_with_its_cuts(fitted: Fitted, tmp_path: Path, mo
     assert all(part in card for part in ("labels.ndjson", "2026-02-01", fitted.encoder))
     assert str(tmp_path) not in card
     with pytest.raises(FitError, match="not empty"):
-        fitting.write_model(folder, fitted, ["labels.ndjson"])
+        write_model(folder, fitted, ["labels.ndjson"])
 
 
 @pytest.mark.parametrize(

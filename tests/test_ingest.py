@@ -35,7 +35,7 @@ from wire import (
 )
 
 from service.copies import near_copy, wording
-from service.ingest import batches, prepare_vectors
+from service.prepared import batches, prepare_vectors
 from service.store import tables
 
 if TYPE_CHECKING:

@@ -25,12 +25,12 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what decisions look at", ("service.window", "service.candidates")),
     ("files on disk", ("service.placing",)),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.ingest", "service.learned", "service.stored_vectors", "service.witness", "service.stage", "service.openings", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.reembed", "service.similar", "service.check", "service.backup", "service.transfer", "service.courier", "service.keyring", "service.issuing")),
+    ("use cases", ("service.prepare", "service.learned", "service.prepared", "service.draft", "service.copying", "service.seen", "service.ingest", "service.stored_vectors", "service.witness", "service.stage", "service.openings", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.reembed", "service.similar", "service.check", "service.backup", "service.transfer", "service.courier", "service.keyring", "service.issuing")),
     ("the desk", ("service.gauges", "service.desk", "service.readonly")),
     ("HTTP", ("service.inflate", "service.api", "service.door", "service.guard")),
     ("wiring", ("service.standby", "service.app", "service.schedule", "service.server")),
-    ("files", ("service.intake", "service.reclustering", "service.editorial", "service.locksmith", "service.reading", "service.feed", "service.evaluate", "service.fit")),
-    ("the terminal", ("service.console", "service.loading", "service.demo", "service.cli")),
+    ("files", ("service.intake", "service.reclustering", "service.editorial", "service.locksmith", "service.reading", "service.feed", "service.evaluate", "service.labels", "service.fitted", "service.fit")),
+    ("the terminal", ("service.console", "service.bars", "service.loading", "service.demo", "service.cli")),
 )  # fmt: skip
 DECISIONS = {
     "service.assign",
@@ -69,7 +69,7 @@ HOMES: dict[str, set[str]] = {
     "fastapi": {"service.api", "service.app"},
     "starlette": {"service.api"},
     "uvicorn": {"service.server"},
-    "rich": {"service.console"},
+    "rich": {"service.console", "service.bars"},
     "typer": {"service.cli"},
     "distributed": {"service.distributed"},
     "pyarrow": {"service.archive"},
@@ -77,6 +77,8 @@ HOMES: dict[str, set[str]] = {
 TYPE_ONLY: dict[str, set[str]] = {
     "sqlalchemy": {
         "service.ingest",
+        "service.copying",
+        "service.seen",
         "service.rebuild",
         "service.reembed",
         "service.similar",

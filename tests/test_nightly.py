@@ -33,7 +33,6 @@ from service.desk import Desk
 from service.evaluate import after_a_night
 from service.extract import PagePool
 from service.gold import read_gold
-from service.ingest import ALONE_LABELS
 from service.learned import load_models
 from service.nightly import EmptyWindowError
 from service.prepare import prepare
@@ -41,11 +40,12 @@ from service.schemas import ArticleIn
 from service.store.read import assignments
 from service.store.redirect import current_id, resolved
 from service.telemetry import Metrics
+from service.window import ALONE_LABELS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.model import Article, Outcome
 
     Named = dict[str, tuple[str, str]]

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from service.ingest import Models
+    from service.learned import Models
     from service.reembed import Reembedded
 
 pytestmark = pytest.mark.usefixtures("database")

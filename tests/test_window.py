@@ -19,7 +19,7 @@ from wire import FIRE, FLOOD, NOW_US, START, Room, article, faults, look_alikes,
 from service import editing
 from service.editing import Editor
 from service.errors import Refused
-from service.ingest import prepare_vectors
+from service.prepared import prepare_vectors
 from service.store.edits import list_edits
 from service.store.read import assignments
 from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry, Window

@@ -19,11 +19,13 @@ from embeddings.terms import Background
 from service.check import check_store
 from service.demo.show import read_articles
 from service.extract import PagePool
-from service.ingest import Cuts, Models, batches, ingest, prepare_vectors
+from service.ingest import ingest
+from service.learned import Cuts, Models
 from service.model import Article, Outcome
 from service.nightly import propose
 from service.parallel import Local
 from service.prepare import prepare
+from service.prepared import batches, prepare_vectors
 from service.rebuild import rebuild
 from service.schemas import ArticleIn
 from service.settings import Settings

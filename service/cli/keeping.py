@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from service import console
+from service import bars, console
 from service.cli.options import (
     Data,
     Json,
@@ -50,7 +50,7 @@ def backup(
     )
     require_store(settings)
     try:
-        with console.bytes_bar("Copying", quiet=as_json) as progress:
+        with bars.bytes_bar("Copying", quiet=as_json) as progress:
             made = back_up(settings.data, to, keep=keep, progress=progress)
     except CopyError as error:
         fail(str(error))
@@ -83,7 +83,7 @@ def restore(
     settings = settings_of(data=data)
     require_folder(settings, "Restore the database with `pg_restore`, then run `benang check`.")
     try:
-        with console.bytes_bar("Copying", quiet=as_json) as progress:
+        with bars.bytes_bar("Copying", quiet=as_json) as progress:
             done = put_back(backup, settings.data, replace=replace, progress=progress)
     except StoreError as error:
         fail(str(error))
@@ -135,7 +135,7 @@ def _export_archive(settings: Settings, out: Path, *, quiet: bool) -> dict[str, 
 
     with reading_store(settings) as connection:
         try:
-            with console.bar("Writing", count_articles(connection), quiet=quiet) as advance:
+            with bars.bar("Writing", count_articles(connection), quiet=quiet) as advance:
                 return {"articles": write_archive(connection, out, progress=advance), "folder": str(out)}
         except (ArchiveError, StoreError, OSError) as error:
             fail(str(error))
@@ -148,7 +148,7 @@ def _export_lines(settings: Settings, out: Path, *, quiet: bool) -> dict[str, An
     with reading_store(settings) as connection:
         total = sum(one.rows for one in extents(connection).values())
         try:
-            with console.bar("Writing", total, quiet=quiet) as advance:
+            with bars.bar("Writing", total, quiet=quiet) as advance:
                 return {"rows": export_lines(connection, out, progress=advance), "file": str(out)}
         except TransferError as error:
             fail(str(error))
@@ -170,7 +170,7 @@ def import_(
     settings = settings_of(data=data)
     require_folder(settings, "Import into a folder (BENANG_STORE empty), then `benang migrate-store` it.")
     try:
-        with console.rows_bar("Reading", quiet=as_json) as progress:
+        with bars.rows_bar("Reading", quiet=as_json) as progress:
             done = import_lines(file, settings.data, progress=progress)
     except StoreError as error:
         fail(str(error))

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service import console
+from service import bars, console
 from service.cli.options import (
     Json,
     app,
@@ -37,7 +37,7 @@ def evaluate(
         articles = read_gold(gold)
         if not articles:
             fail(f"{gold} holds no articles.")
-        with console.bar("Replaying", len(articles), quiet=as_json) as advance:
+        with bars.bar("Replaying", len(articles), quiet=as_json) as advance:
             report = run(articles, settings_of(), on_chunk=advance)
     except (OSError, GoldError, EvaluationError) as error:
         fail(str(error))
@@ -65,21 +65,23 @@ def fit(
     """
     one_thread_a_library()
     from service import fit as fitting  # noqa: PLC0415  loads the model libraries
+    from service.fitted import check_folder, table, write_model  # noqa: PLC0415
     from service.gold import GoldError, read_gold  # noqa: PLC0415
+    from service.labels import FitError, split, together  # noqa: PLC0415
 
-    expected: tuple[type[Exception], ...] = (OSError, GoldError, fitting.FitError, *store_errors())
+    expected: tuple[type[Exception], ...] = (OSError, GoldError, FitError, *store_errors())
     try:
-        fitting.check_folder(out)
-        parts = fitting.split(fitting.together([read_gold(path) for path in gold]), held_out)
-        with console.bar("Learning", fitting.steps(parts), quiet=as_json) as advance:
+        check_folder(out)
+        parts = split(together([read_gold(path) for path in gold]), held_out)
+        with bars.bar("Learning", fitting.steps(parts), quiet=as_json) as advance:
             fitted = fitting.fit(parts, settings_of(), advance=advance)
         if fitted.is_better:
-            fitting.write_model(out, fitted, [path.name for path in gold])
+            write_model(out, fitted, [path.name for path in gold])
     except expected as error:
         fail(str(error))
     if as_json:
         print_json(fitted.as_dict())
     else:
-        console.show_fit(fitted, fitting.table(fitted), out)
+        console.show_fit(fitted, table(fitted), out)
     if not fitted.is_better:
         raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from service import console
+from service import bars, console
 from service.cli.options import (
     Data,
     Json,
@@ -67,7 +67,7 @@ def recluster(
                 f"The service at {service.url} owns the store and decides where its nights run: set BENANG_SCHEDULER "
                 "and BENANG_ARCHIVE there."
             )
-        with console.night_bar(quiet=as_json) as on_progress:
+        with bars.night_bar(quiet=as_json) as on_progress:
             night = (
                 recluster_alone(
                     settings,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service import console
+from service import bars, console
 from service.cli.options import (
     Data,
     Json,
@@ -39,16 +39,16 @@ def migrate_store(
     from service.store.carrying import carry_over  # noqa: PLC0415
     from service.store.failures import StoreError  # noqa: PLC0415
 
-    with ExitStack() as bars:
+    with ExitStack() as shown:
 
         def on_step(name: str, rows: int) -> Callable[[int], None]:
-            bars.close()
-            return bars.enter_context(console.bar(name, rows, quiet=as_json))
+            shown.close()
+            return shown.enter_context(bars.bar(name, rows, quiet=as_json))
 
         try:
             held = carry_over(_place(source), _place(target), on_step=on_step)
         except StoreError as error:
-            bars.close()
+            shown.close()
             fail(str(error))
     if as_json:
         print_json({name: asdict(content) for name, content in held.items()})
@@ -69,7 +69,7 @@ def reembed(data: Data = None, as_json: Json = False) -> None:
     settings = settings_of(data=data)
     require_store(settings)
     try:
-        with console.rows_bar("Computing vectors", quiet=as_json) as progress:
+        with bars.rows_bar("Computing vectors", quiet=as_json) as progress:
             done = run(settings, progress=progress)
     except store_errors() as error:
         fail(str(error))

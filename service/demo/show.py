@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 
-from service import console
+from service import bars
 
 ARTICLES = Path(__file__).parent / "articles.ndjson"
 LABELS = frozenset({"cluster", "story", "copy_of"})
@@ -57,7 +57,7 @@ def run_demo(*, port: int = 0, quiet: bool = False) -> Demo:
     with tempfile.TemporaryDirectory(prefix="benang-demo-") as folder:
         process = _start(Path(folder), port)
         try:
-            with console.waiting("Starting the service", quiet=quiet):
+            with bars.waiting("Starting the service", quiet=quiet):
                 url = _address(process, Path(folder))
             with httpx.Client(base_url=url, timeout=60, trust_env=False) as client:
                 return _post_all(client, url, quiet=quiet)
@@ -106,7 +106,7 @@ def _is_ready(url: str) -> bool:
 def _post_all(client: httpx.Client, url: str, *, quiet: bool) -> Demo:
     articles = read_articles()
     outcomes = []
-    with console.bar("Posting", len(articles), quiet=quiet) as advance:
+    with bars.bar("Posting", len(articles), quiet=quiet) as advance:
         for article in articles:
             answer = client.post("/v1/articles", json=article)
             if answer.status_code not in _OK:
