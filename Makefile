@@ -17,6 +17,8 @@ PIP_EXTRA_ARGS =
 PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c constraints.txt
 # The model lies in the package: nothing here may wait for a network.
 OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
+# In the order of names: by size, files of few but long tests would come last and leave one process waiting.
+PYTEST = $(OFFLINE) $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install serve demo test test-slow check clean
 .PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-linkage benchmark-memory benchmark-nights benchmark-openings benchmark-scale benchmark-soak
@@ -43,11 +45,11 @@ demo: $(STAMP) ## Post invented news to a service of its own and show the storie
 	$(OFFLINE) $(RUN) -m service.cli demo $(ARGS)
 
 test: $(STAMP) ## Run the tests but the slow ones
-	$(OFFLINE) $(RUN) -m pytest -n $(JOBS) --dist loadfile -m "not slow" $(ARGS)
+	$(PYTEST) -m "not slow" $(ARGS)
 
 # pytest exits with 5 when no test is marked slow.
 test-slow: $(STAMP) ## Run the slow tests
-	$(OFFLINE) $(RUN) -m pytest -n $(JOBS) --dist loadfile -m slow $(ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) -m slow $(ARGS) || [ $$? -eq 5 ]
 
 check: $(STAMP) ## Lint, formatting and types
 	$(RUN) -m ruff check .

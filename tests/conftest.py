@@ -10,6 +10,14 @@ import structlog
 os.environ.pop("BENANG_STORE", None)  # whoever has a store of their own there keeps it as it is
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where the database is not what is looked at, one is enough for `make test`; the other is for the slow tests."""
+    for item in items:
+        if item.get_closest_marker("slow_on_postgresql") and "postgresql" in item.nodeid:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(autouse=True)
 def _own_logging() -> Iterator[None]:
     """A test that sets up logging on a stream of its own leaves no closed stream behind."""

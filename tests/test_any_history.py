@@ -335,9 +335,10 @@ def lived(examples: int, steps: int) -> None:
     run_state_machine_as_test(AnyHistory, settings=chosen)
 
 
+@pytest.mark.slow_on_postgresql
 @pytest.mark.timeout(600)
 def test_any_history_ends_as_undisturbed(database: str) -> None:
-    lived(8 if database == "sqlite" else 3, 20)
+    lived(6 if database == "sqlite" else 3, 20)
 
 
 @pytest.mark.slow

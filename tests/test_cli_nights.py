@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
@@ -17,13 +18,20 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store of all invented articles, made with the bundled model."""
-    file = tmp_path / "news.ndjson"
+    folder = tmp_path_factory.mktemp("made")
+    file = folder / "news.ndjson"
     file.write_text("".join(json.dumps(one) + "\n" for one in read_articles()), encoding="utf-8")
-    assert run("ingest", file, "--data", tmp_path / "data", "--json").exit_code == 0
-    return tmp_path / "data"
+    assert run("ingest", file, "--data", folder / "data", "--json").exit_code == 0
+    return folder / "data"
+
+
+@pytest.fixture
+def store(made: Path, tmp_path: Path) -> Path:
+    """A store of its own with all of them."""
+    return shutil.copytree(made, tmp_path / "data")
 
 
 def places(folder: Path) -> dict[str, tuple[str, str]]:

@@ -20,6 +20,7 @@ from places import environment_of, place_of, settings_of
 from wire import demo_articles, look_alikes
 
 from benchmarks.cluster import PATIENCE_S, DaskCluster, dask_cluster
+from service import distributed
 from service.archive import ArchiveError, ArchiveVectors, read_facts, write_archive
 from service.desk import Desk
 from service.distributed import ClusterError, Source, connected, pieces
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from service.learned import Models
     from service.plan import Plan
 
+pytestmark = pytest.mark.slow_on_postgresql
 HORIZONS = Horizons(14, 180)
 NIGHT = Night(2_000_000_000_000_000, 36_500, HORIZONS)
 
@@ -186,7 +188,8 @@ def test_pieces_hold_whole_partitions_and_every_member_once() -> None:
 # --- what cannot be done ----------------------------------------------------------------------------------------------
 
 
-def test_a_scheduler_that_does_not_answer(store: Path) -> None:
+def test_a_scheduler_that_does_not_answer(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(distributed, "ANSWER_S", 1)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
@@ -242,7 +245,7 @@ def test_an_archive_is_never_written_over_and_a_folder_is_none(
         ArchiveVectors(tmp_path)
 
 
-@pytest.mark.parametrize("openings", ["0", "1000"])
+@pytest.mark.parametrize("openings", ["0", "40"])
 def test_from_the_terminal(store: Path, cluster: DaskCluster, openings: str) -> None:
     """`benang recluster --scheduler` in a process of its own, as an operator types it; it may read openings itself."""
     command = [sys.executable, "-m", "service.cli", "recluster", "--data", str(store), "--dry-run", "--json"]

@@ -1040,6 +1040,7 @@ def lived(seed: int, steps: int) -> Counter[str]:
             return history.done
 
 
+@pytest.mark.slow_on_postgresql
 @settings(unhurried, max_examples=6)
 @given(st.integers(0, 10**9))
 def test_words_hold_after_any_history(seed: int) -> None:

@@ -36,9 +36,9 @@ def client(desk: FakeDesk) -> Iterator[TestClient]:
         yield opened
 
 
-def test_5000_malformed_requests_never_fail_us(client: TestClient) -> None:
+def test_2000_malformed_requests_never_fail_us(client: TestClient) -> None:
     """No body, header or parameter gives a 5xx; whatever is refused is a problem."""
-    assert {200, 201, 400, 404, 405, 415, 422} <= send(client, random.Random(5), 5000)
+    assert {200, 201, 400, 404, 405, 415, 422} <= send(client, random.Random(5), 2000)
 
 
 @pytest.mark.slow

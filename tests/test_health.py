@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from service.desk import Desk
 
-TIMES = 50
-
 
 @pytest.fixture
 def desk(database: str, tmp_path: Path) -> Iterator[Desk]:
@@ -113,8 +111,9 @@ def used() -> dict[str, Any]:
     }
 
 
-def test_fd_and_thread_leak(tmp_path: Path) -> None:
-    """P31: fifty times opened, used and closed: no file, no thread and no process more than after the first time."""
+@pytest.mark.parametrize("times", [10, pytest.param(50, marks=pytest.mark.slow)])
+def test_fd_and_thread_leak(tmp_path: Path, times: int) -> None:
+    """P31: many times opened, used and closed: no file, no thread and no process more than after the first time."""
 
     def once(number: int) -> None:
         with (
@@ -129,6 +128,6 @@ def test_fd_and_thread_leak(tmp_path: Path) -> None:
 
     once(0)
     before = used()
-    for number in range(1, TIMES + 1):
+    for number in range(1, times + 1):
         once(number)
     assert used() == before

@@ -287,6 +287,7 @@ def by_group(found: dict[str, tuple[str, str]], place: int) -> dict[str, set[str
     return groups
 
 
+@pytest.mark.slow_on_postgresql
 @settings(unhurried, max_examples=5)
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_look_alikes_in_any_batches(seed: int, cuts: int) -> None:

@@ -150,6 +150,7 @@ def test_the_last_ones_are_read_first(desk: Desk, reader: Counting, tmp_path: Pa
     assert more.codes.any(axis=1).tolist() == [False] * (SOME - 10) + [True] * 10
 
 
+@pytest.mark.slow_on_postgresql
 @pytest.mark.usefixtures("database")
 def test_articles_that_are_not_there_are_not_read(desk: Desk, reader: Counting) -> None:
     count, found = read_count(reader, Openings(desk.reader, reader, 1000), np.array([1, 10_000]))
@@ -190,6 +191,7 @@ def test_nothing_is_loaded_unless_it_is_asked_for(tmp_path: Path, desk: Desk) ->
     assert openings_for(settings_of(tmp_path), desk.reader, 1) is None
 
 
+@pytest.mark.slow_on_postgresql
 @pytest.mark.usefixtures("database")
 def test_a_night_groups_by_what_was_read(desk: Desk, reader: Counting) -> None:
     """Groups are those of a partition of all pairs, each raised by its openings; reasons name who read."""
@@ -223,6 +225,7 @@ def test_a_night_groups_by_what_was_read(desk: Desk, reader: Counting) -> None:
             assert one.reason.evidence["openings_cosine"] == round(float(cosine[0]), 4)
 
 
+@pytest.mark.slow_on_postgresql
 @pytest.mark.usefixtures("database")
 def test_a_night_in_its_own_process_reads_and_keeps(asked: Settings, desk: Desk, tmp_path: Path) -> None:
     """Two processes read; what they made is kept in the data folder, and the next night changes nothing."""

@@ -248,8 +248,7 @@ def test_flipped_bits(closed: Path, tmp_path: Path, seed: int) -> None:
         named = faults(engine)
         engine.dispose()
         found += bool(named)
-        differing = {column for column in whole if rows(data)[column] != whole[column]}
-        assert named or not differing
+        assert named or rows(data) == whole
         shutil.rmtree(data)
     assert refused or seed > 1
     assert found or seed > 1

@@ -246,6 +246,7 @@ def trial(base: Base, folder: Path, moments: Sequence[str], chance: random.Rando
     return done
 
 
+@pytest.mark.slow_on_postgresql
 @pytest.mark.parametrize("moments", [("view",), ("child", "statement"), ("fork", "follow")])
 def test_kill_at_five_moments(base: Base, tmp_path: Path, moments: tuple[str, ...]) -> None:
     """Killed while articles come, inside the transaction, right after it; its process alone, and one that forked off."""

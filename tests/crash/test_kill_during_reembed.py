@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from places import environment_of
 from test_desk import opened, post
 from test_kill_during_ingest import wait_until_free
@@ -30,6 +31,7 @@ def killed(folder: Path, moment: str, nth: int) -> None:
     wait_until_free(folder)
 
 
+@pytest.mark.slow_on_postgresql
 def test_kill_during_reembed(database: str, tmp_path: Path) -> None:
     """Every row is as before, the old model goes on; after the commit every row is as if nothing had happened."""
     chance = random.Random(SEED)
