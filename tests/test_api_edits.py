@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.slow_on_postgresql]
 
 BURNT = "Kebakaran Pasar Rengasdengkul Hanguskan Puluhan Kios"
 EDIT = {

@@ -168,6 +168,7 @@ def test_an_archive_holds_every_article(store: Path, tmp_path: Path) -> None:
     assert "not empty" in said(again)
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_does_not_answer(store: Path) -> None:
     before = places(store)
     result = run("recluster", "--data", store, "--scheduler", "tcp://127.0.0.1:9")

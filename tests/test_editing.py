@@ -1055,6 +1055,7 @@ def test_words_hold_after_many_histories(seed: int) -> None:
     lived(seed, 50)
 
 
+@pytest.mark.slow_on_postgresql
 def test_histories_hold_something_of_everything() -> None:
     """The property above must not pass because nothing happens in it."""
     done = sum((lived(seed, 30) for seed in range(3)), Counter[str]())

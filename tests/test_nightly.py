@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     Named = dict[str, tuple[str, str]]
     """By external ID: those of the first articles of cluster and story."""
 
-pytestmark = pytest.mark.usefixtures("database")
+pytestmark = [pytest.mark.usefixtures("database"), pytest.mark.slow_on_postgresql]
 
 PATIENCE_S = 60
 GOLD = Path(__file__).parent / "data" / "small_gold_id.ndjson"
@@ -287,7 +287,6 @@ def by_group(found: dict[str, tuple[str, str]], place: int) -> dict[str, set[str
     return groups
 
 
-@pytest.mark.slow_on_postgresql
 @settings(unhurried, max_examples=5)
 @given(st.integers(0, 10**9), st.integers(0, 10**9))
 def test_look_alikes_in_any_batches(seed: int, cuts: int) -> None:

@@ -244,7 +244,7 @@ def minilm() -> str:
     return str(next(Path(spec.submodule_search_locations[0]).rglob("modules.json")).parent)
 
 
-@pytest.mark.slow_on_postgresql
+@pytest.mark.slow
 def test_from_the_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As an operator does it, with two real encoders: refused, told what to run, run, and on with the new one."""
     model = minilm()

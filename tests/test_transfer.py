@@ -167,6 +167,7 @@ print(line.split()[1])
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_store(tmp_path: Path) -> None:
     """P16: ten times the articles, exported and imported, take no more than the database's own cache."""
     peaks: dict[str, list[int]] = {"export": [], "import": []}
