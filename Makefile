@@ -7,8 +7,8 @@ RUN = $(VENV)/bin/python
 STAMP = $(VENV)/.installed
 # More for the command behind a target: make serve ARGS="--port 9000", make test ARGS="-k layers".
 ARGS =
-# Tests that run at the same time, each file in one process; one more than two cores, as some of them wait.
-JOBS = 3
+# Tests that run at the same time, each file in one process.
+JOBS = 2
 # Where the labelled news lies: train_a, train_b and dev (.ndjson.gz).
 GOLD_FOLDER = ../shared/gold
 # More for pip, such as the index that holds the CPU build of torch.

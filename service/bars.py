@@ -91,7 +91,6 @@ class FilesBar:
         self._task = progress.add_task("Reading", total=total, rate="")
         self._articles = 0
         self._read = 0
-        self._done = False
         self._start = datetime.now().astimezone()
 
     def reading(self, name: str, records: Iterator[Item]) -> Iterator[Item]:

@@ -39,13 +39,13 @@ def url(tmp_path: Path) -> Iterator[str]:
             yield address
 
 
-def assert_nothing_found(url: str, examples: int, tmp_path: Path, least: int, *options: str) -> None:
-    """Run all checks, in all phases (examples, coverage, fuzzing, stateful) unless told otherwise, with right and wrong data."""
+def assert_nothing_found(url: str, examples: int, tmp_path: Path, least: int) -> None:
+    """Run all checks in all phases (examples, coverage, fuzzing, stateful) with right and wrong data."""
     command = [
         str(Path(sys.executable).with_name("st")), "--config-file", str(HERE / "schemathesis.toml"),
         "run", f"{url}/openapi.json", "--no-color", "--seed", "1", "--max-examples", str(examples),
         "--header", f"Authorization: Bearer {SECRET}", "--request-timeout", "120", "--warnings", "off", "--suppress-health-check", "too_slow",
-        "--generation-database", "none", *options,
+        "--generation-database", "none",
     ]  # fmt: skip
     environment = os.environ | {"SCHEMATHESIS_HOOKS": "st_hooks", "PYTHONPATH": str(HERE)}
     done = subprocess.run(
@@ -61,11 +61,11 @@ def assert_nothing_found(url: str, examples: int, tmp_path: Path, least: int, *o
 @pytest.mark.timeout(600)
 def test_schemathesis_finds_nothing(url: str, tmp_path: Path) -> None:
     """No server error, every answer is of a status, type and shape that the document declares, and none comes without a key."""
-    assert_nothing_found(url, 3, tmp_path, 100, "--phases", "examples,fuzzing,stateful")
+    assert_nothing_found(url, 5, tmp_path, 300)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(3000)
 def test_schemathesis_finds_nothing_in_thousands(url: str, tmp_path: Path) -> None:
-    """The same with many more cases, and all that the document says of every field gone through."""
+    """The same with many more cases."""
     assert_nothing_found(url, 20, tmp_path, 1000)
