@@ -9,19 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from service.batch import prepare_vectors
 from service.desk import Desk
 from service.evaluate import Grouping, Replay, after_a_night
 from service.gold import read_gold
 from service.intake import Record
-from service.prepared import prepare_vectors
 from service.reading import Reader, Rejected
 from service.telemetry import Metrics
 
 if TYPE_CHECKING:
+    from service.batch import Prepared
     from service.gold import GoldArticle
     from service.learned import Models
     from service.model import Article, Outcome
-    from service.prepared import Prepared
     from service.settings import Settings
 
 CHUNK = 256

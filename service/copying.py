@@ -1,4 +1,4 @@
-"""Which article a new one repeats, word for word or nearly, read from texts and not from vectors."""
+"""Which article a new one repeats: texts are read from the store, and `service.copies` compares them."""
 
 from __future__ import annotations
 

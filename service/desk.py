@@ -20,6 +20,7 @@ import structlog
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from embeddings.warm import warm_up
+from service.batch import Prepared, batches, prepare_vectors
 from service.bell import Bell
 from service.courier import Courier
 from service.errors import BenangError, NotReady, QueueFull, StorageFull, StoreUnavailable
@@ -27,7 +28,6 @@ from service.extract import PagePool
 from service.gauges import look_up
 from service.ingest import ingest
 from service.learned import Cuts, check_model, load_models
-from service.prepared import Prepared, batches, prepare_vectors
 from service.rebuild import rebuild
 from service.similar import Neighbour, neighbours_of_article, neighbours_of_text
 from service.store import nights, remove, texts, write

@@ -11,8 +11,8 @@ from service.model import Outcome, Placement
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from service.batch import Prepared
     from service.model import Reason
-    from service.prepared import Prepared
 
 
 @dataclass(slots=True)

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from service.batch import Prepared
 from service.errors import QueueFull
 from service.model import Article
-from service.prepared import Prepared
 from service.reading import Readers, Readied, Rejected, vectors_of
 
 if TYPE_CHECKING:

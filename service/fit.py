@@ -18,12 +18,12 @@ import numpy as np
 
 from embeddings.training import pairs
 from service import metrics
+from service.batch import prepare_vectors
 from service.desk import Desk
 from service.fitted import Fitted, Scores
 from service.intake import Record
 from service.labels import FitError
 from service.learned import load_models
-from service.prepared import prepare_vectors
 from service.reading import Reader, Rejected
 from service.telemetry import Metrics
 
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from embeddings.pair_model import PairModel
+    from service.batch import Prepared
     from service.gold import GoldArticle
     from service.labels import Split
     from service.learned import Models
-    from service.prepared import Prepared
     from service.settings import Settings
 
 MIN_PAIRS = 50

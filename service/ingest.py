@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Engine
 
+    from service.batch import Prepared
     from service.learned import Cuts, Models
     from service.model import Outcome
-    from service.prepared import Prepared
     from service.window import Window
 
 Stage = Callable[[str], None]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from embeddings.centroids import centroids_for
 from embeddings.vectors import ArticleVectors
-from service.prepared import prepare_vectors
+from service.batch import prepare_vectors
 from service.store import write
 from service.window import Entry, Window, flags_of, outlet_id
 

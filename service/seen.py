@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping
 
+    from service.batch import Prepared
     from service.model import Outcome
-    from service.prepared import Prepared
     from service.window import Window
 
 

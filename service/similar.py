@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from embeddings.similarity import FEATURES, compare
+from service.batch import prepare_vectors
 from service.candidates import event_probability
 from service.copies import Wording, near_copy, relation, wording
-from service.prepared import prepare_vectors
 from service.store import write
 from service.window import entry_of
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from service.prepared import prepare_vectors
+from service.batch import prepare_vectors
 from service.store import snapshot
 from service.store.write import find_article, outcome_of
 

@@ -36,11 +36,11 @@ from wire import (
 
 from embeddings.company import whole_company
 from embeddings.similarity import FEATURES, compare, dense_cosine
+from service.batch import prepare_vectors
 from service.candidates import event_probability
 from service.desk import Desk
 from service.errors import NotReady, QueueFull, StorageFull, StoreUnavailable
 from service.learned import ModelMismatchError
-from service.prepared import prepare_vectors
 from service.store.engine import is_owned
 from service.store.failures import StoreInUseError
 from service.store.tables import articles, meta, tombstones, vectors

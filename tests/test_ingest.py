@@ -34,8 +34,8 @@ from wire import (
     room,
 )
 
+from service.batch import batches, prepare_vectors
 from service.copies import near_copy, wording
-from service.prepared import batches, prepare_vectors
 from service.store import tables
 
 if TYPE_CHECKING:

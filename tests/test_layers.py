@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("what decisions look at", ("service.window", "service.candidates")),
     ("files on disk", ("service.placing",)),
     ("the store", ("service.store",)),
-    ("use cases", ("service.prepare", "service.learned", "service.prepared", "service.draft", "service.copying", "service.seen", "service.ingest", "service.stored_vectors", "service.witness", "service.stage", "service.openings", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.reembed", "service.similar", "service.check", "service.backup", "service.transfer", "service.courier", "service.keyring", "service.issuing")),
+    ("use cases", ("service.prepare", "service.learned", "service.batch", "service.draft", "service.copying", "service.seen", "service.ingest", "service.stored_vectors", "service.witness", "service.stage", "service.openings", "service.nightly", "service.parallel", "service.archive", "service.distributed", "service.shift", "service.watch", "service.editing", "service.rebuild", "service.reembed", "service.similar", "service.check", "service.backup", "service.transfer", "service.courier", "service.keyring", "service.issuing")),
     ("the desk", ("service.gauges", "service.desk", "service.readonly")),
     ("HTTP", ("service.inflate", "service.api", "service.door", "service.guard")),
     ("wiring", ("service.standby", "service.app", "service.schedule", "service.server")),

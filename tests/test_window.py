@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from wire import FIRE, FLOOD, NOW_US, START, Room, article, faults, look_alikes, models, room
 
 from service import editing
+from service.batch import prepare_vectors
 from service.editing import Editor
 from service.errors import Refused
-from service.prepared import prepare_vectors
 from service.store.edits import list_edits
 from service.store.read import assignments
 from service.window import IS_COPY, ONE_DAY_ONLY, STANDS_ALONE, Entry, Window

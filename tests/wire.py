@@ -16,6 +16,7 @@ from sqlalchemy import select
 from embeddings.encoder import BUNDLED
 from embeddings.pair_model import PairModel
 from embeddings.terms import Background
+from service.batch import batches, prepare_vectors
 from service.check import check_store
 from service.demo.show import read_articles
 from service.extract import PagePool
@@ -25,7 +26,6 @@ from service.model import Article, Outcome
 from service.nightly import propose
 from service.parallel import Local
 from service.prepare import prepare
-from service.prepared import batches, prepare_vectors
 from service.rebuild import rebuild
 from service.schemas import ArticleIn
 from service.settings import Settings

@@ -1,4 +1,4 @@
-"""Articles with all that can be computed without looking at any other."""
+"""What a batch is made of: articles with all that can be computed without looking at any other, cut into runs."""
 
 from __future__ import annotations
 
