@@ -114,14 +114,27 @@ def folds_of(one: Labelled, other: Labelled, models: Models) -> tuple[Fold, Fold
     """Return both folds of two labelled files; pairs are compared once."""
     of_events, of_stories = [], []
     for labelled in (one, other):
+        of_events.append(event_pairs_of(labelled, models))
         rows = [asdict(article) for article in labelled.gold]
-        of_events.append(pairs.event_pairs(models.encoder, models.background, rows))
         of_stories.append(pairs.story_pairs(models.encoder, models.background, rows))
-        say(f"{labelled.name}: {len(of_events[-1].same):,} pairs compared")
     return (
         Fold(one, of_events[0], of_events[1], of_stories[1]),
         Fold(other, of_events[1], of_events[0], of_stories[0]),
     )
+
+
+def event_pairs_of(labelled: Labelled, models: Models) -> Pairs:
+    """Return the pairs that a labelled file offers to the event model."""
+    rows = [asdict(article) for article in labelled.gold]
+    found = pairs.event_pairs(models.encoder, models.background, rows)
+    say(f"{labelled.name}: {len(found.same):,} pairs compared")
+    return found
+
+
+def precision_of(model: PairModel, scored: Pairs) -> float:
+    """Return the average precision of a model over pairs, weighted as in training."""
+    probability = model.probability(scored.features)
+    return float(average_precision_score(scored.same, probability, sample_weight=scored.weight))
 
 
 def run(
@@ -148,13 +161,9 @@ def run(
 
 def _reached(name: str, fold: Fold, models: Models, event: Future[PairModel], settings: Settings) -> Reached:
     model = event.result()
-    of_pairs = fold.scored_pairs
-    precision = average_precision_score(
-        of_pairs.same, model.probability(of_pairs.features), sample_weight=of_pairs.weight
-    )
     scored = report(fold.scored.gold, decide(fold.scored, settings, replace(models, event=model)))
     say(f"{fold.scored.name}, {name}: B³ F1 {scored.online.bcubed.f1:.3f} online")
-    return Reached(float(precision), scored)
+    return Reached(precision_of(model, fold.scored_pairs), scored)
 
 
 def rows(reached: Mapping[str, Sequence[Reached]]) -> list[list[str]]:

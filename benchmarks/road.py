@@ -53,14 +53,22 @@ def load(path: Path, settings: Settings, models: Models) -> Labelled:
     Raises:
         ValueError: an article is refused.
     """
-    gold = read_gold(path)
+    return prepared(name_of(path), read_gold(path), settings, models)
+
+
+def prepared(name: str, gold: list[GoldArticle], settings: Settings, models: Models) -> Labelled:
+    """Compute the vectors of labelled articles.
+
+    Raises:
+        ValueError: an article is refused.
+    """
     reader = Reader(settings.future_tolerance_s, settings.extraction_timeout_s)
     try:
         articles = [_read(reader, article) for article in gold]
     finally:
         reader.close()
-    say(f"{path.name}: {len(gold):,} articles read")
-    return Labelled(name_of(path), gold, prepare_vectors(models, articles))
+    say(f"{name}: {len(gold):,} articles read")
+    return Labelled(name, gold, prepare_vectors(models, articles))
 
 
 def _read(reader: Reader, article: GoldArticle) -> Article:

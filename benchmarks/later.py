@@ -1,0 +1,121 @@
+"""News of another year, and what more labels bring: `python -m benchmarks.later`, a quarter of an hour on two cores.
+
+Scores the bundled models, which have learnt from the middle of September 2019, on June 2025 and on the first days of that
+September: labels of `benchmarks/labelled`, texts of the corpus. Then fits the event model on each training file with and
+without these further labels and scores its pairs on the other one. Last, compares a second reading of 500 articles of
+train_b with their labels. `--publish` writes the tables into `benchmarks/README.md`.
+"""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.ablation import event_pairs_of, precision_of
+from benchmarks.labels import FOLDER, event_of, joined, read_corpus, read_labels, story_of
+from benchmarks.quality import GOLD, HEAD, choose_thresholds, rows_of_baselines, rows_of_models, shown
+from benchmarks.road import decide, load, prepared, say
+from benchmarks.table import markdown, publish
+from embeddings.similarity import FEATURES
+from embeddings.training.pairs import fit
+from service import metrics
+from service.evaluate import report
+from service.learned import load_models
+from service.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.labels import Label
+    from benchmarks.road import Labelled
+    from service.gold import GoldArticle
+    from service.learned import Models
+
+CORPUS = GOLD.with_name("corpus") / "articles.ndjson.gz"
+FURTHER = ("june_2025", "september_2019")
+AGAIN = "train_b_again"
+LEARN_HEAD = ("fitted on", "scored on", "average precision of pairs", "with the further labels as well")
+AGAIN_HEAD = ("groups", "B³ P / R / **F1**", "pairwise P / R / **F1**")
+
+
+def rows_of_further(further: Sequence[Labelled], training: Sequence[Labelled], models: Models) -> list[list[str]]:
+    """Return the rows of labelled files on which nothing was chosen; thresholds come from the training files."""
+    settings = Settings()
+    thresholds = choose_thresholds(training)
+    rows = []
+    for labelled in further:
+        found = report(labelled.gold, decide(labelled, settings, models))
+        say(f"{labelled.name}: B³ F1 {found.online.bcubed.f1:.3f} online, {found.nightly.bcubed.f1:.3f} nightly")
+        rows += rows_of_models(labelled.name, labelled.gold, found)
+        rows += rows_of_baselines(labelled, thresholds, stories=True)
+    return rows
+
+
+def rows_of_learning(
+    further: Sequence[Labelled], training: Sequence[Labelled], models: Models, *, workers: int
+) -> list[list[str]]:
+    """Return what the event model reaches on each training file, fitted on the other without and with further labels."""
+    more = [event_pairs_of(labelled, models) for labelled in further]
+    one, other = (event_pairs_of(labelled, models) for labelled in training)
+    folds = ((training[0], one, training[1], other), (training[1], other, training[0], one))
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        fitted = [
+            [pool.submit(fit, "event", FEATURES, parts) for parts in ([learnt], [learnt, *more])]
+            for _, learnt, _, _ in folds
+        ]
+        return [
+            [learn.name, score.name, *(f"{precision_of(model.result(), scored):.3f}" for model in both)]
+            for (learn, _, score, scored), both in zip(folds, fitted, strict=True)
+        ]
+
+
+def rows_of_agreement(again: Sequence[Label], gold: Sequence[GoldArticle]) -> list[list[str]]:
+    """Return how far a second reading agrees with the labels of the same articles."""
+    labelled = {article.external_id: article for article in gold}
+    first = [labelled[label.article] for label in again]
+    events = [article.cluster for article in first], [event_of(label) for label in again]
+    stories = (
+        [article.story or article.cluster for article in first],
+        [story_of(label) or event_of(label) for label in again],
+    )
+    return [
+        [name, shown(metrics.bcubed(*both)), shown(metrics.pairwise(*both))]
+        for name, both in (("events", events), ("stories", stories))
+    ]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("corpus", type=Path, nargs="?", default=CORPUS, metavar="CORPUS.ndjson.gz")
+    parser.add_argument("gold", type=Path, nargs="?", default=GOLD, metavar="GOLD_FOLDER")
+    parser.add_argument("--workers", type=int, default=2, help="processes that fit models")
+    parser.add_argument("--publish", action="store_true", help="write the tables into the README")
+    asked = parser.parse_args()
+    settings = Settings()
+    models = load_models(settings.model, settings.pair_model)
+    training = [load(asked.gold / f"{name}.ndjson.gz", settings, models) for name in ("train_a", "train_b")]
+    corpus = list(read_corpus(asked.corpus))
+    further = [
+        prepared(name, joined(read_labels(FOLDER / f"{name}.tsv"), corpus), settings, models)
+        for name in FURTHER
+    ]
+    tables = {
+        "second reading": markdown(
+            AGAIN_HEAD, rows_of_agreement(read_labels(FOLDER / f"{AGAIN}.tsv"), training[1].gold)
+        ),
+        "later": markdown(HEAD, rows_of_further(further, training, models)),
+        "more labels": markdown(
+            LEARN_HEAD, rows_of_learning(further, training, models, workers=asked.workers)
+        ),
+    }
+    for name, text in tables.items():
+        publish(name, text) if asked.publish else print(text)
+
+
+if __name__ == "__main__":
+    main()
