@@ -74,7 +74,7 @@ benchmark-ingest: $(STAMP) ## Measure speed and durability: make benchmark-inges
 benchmark-openings: $(STAMP) ## What reading openings brings to a night, and what it costs, about ten minutes
 	$(OFFLINE) $(RUN) -m benchmarks.openings $(GOLD_FOLDER) $(ARGS)
 
-benchmark-later: $(STAMP) ## Score news of another year, and see what more labels bring, a quarter of an hour
+benchmark-later: $(STAMP) ## Score news of another year, and see what more labels bring, some minutes
 	$(OFFLINE) $(RUN) -m benchmarks.later $(ARGS)
 
 benchmark-linkage: $(STAMP) ## Fit how a night joins groups, on one labelled file for the other, some minutes

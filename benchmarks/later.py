@@ -1,7 +1,7 @@
-"""News of another year, and what more labels bring: `python -m benchmarks.later`, a quarter of an hour on two cores.
+"""News of another year, and what more labels bring: `python -m benchmarks.later`, about five minutes on two cores.
 
 Scores the bundled models, which have learnt from the middle of September 2019, on June 2025 and on the first days of that
-September: labels of `benchmarks/labelled`, texts of the corpus. Then fits the event model on each training file with and
+September, by several cuts: labels of `benchmarks/labelled`, texts of the corpus. Then fits the event model on each training file with and
 without these further labels and scores its pairs on the other one. Last, compares a second reading of 500 articles of
 train_b with their labels. `--publish` writes the tables into `benchmarks/README.md`.
 """
@@ -38,19 +38,45 @@ CORPUS = GOLD.with_name("corpus") / "articles.ndjson.gz"
 FURTHER = ("june_2025", "september_2019")
 AGAIN = "train_b_again"
 LEARN_HEAD = ("fitted on", "scored on", "average precision of pairs", "with the further labels as well")
+CUTS = (0.3, 0.35, 0.4, 0.45, 0.5)
+CUTS_HEAD = (
+    "file",
+    "cut",
+    "B³ P / R / **F1**, online",
+    "pairwise F1, online",
+    "B³ P / R / **F1**, nightly",
+    "pairwise F1, nightly",
+)
 AGAIN_HEAD = ("groups", "B³ P / R / **F1**", "pairwise P / R / **F1**")
 
 
-def rows_of_further(further: Sequence[Labelled], training: Sequence[Labelled], models: Models) -> list[list[str]]:
+def rows_of_further(
+    further: Sequence[Labelled], training: Sequence[Labelled], models: Models
+) -> list[list[str]]:
     """Return the rows of labelled files on which nothing was chosen; thresholds come from the training files."""
     settings = Settings()
     thresholds = choose_thresholds(training)
     rows = []
     for labelled in further:
         found = report(labelled.gold, decide(labelled, settings, models))
-        say(f"{labelled.name}: B³ F1 {found.online.bcubed.f1:.3f} online, {found.nightly.bcubed.f1:.3f} nightly")
+        say(
+            f"{labelled.name}: B³ F1 {found.online.bcubed.f1:.3f} online, {found.nightly.bcubed.f1:.3f} nightly"
+        )
         rows += rows_of_models(labelled.name, labelled.gold, found)
         rows += rows_of_baselines(labelled, thresholds, stories=True)
+    return rows
+
+
+def rows_of_cuts(further: Sequence[Labelled], models: Models) -> list[list[str]]:
+    """Return what the one knob of granularity does to labels of another hand."""
+    rows = []
+    for labelled in further:
+        for cut in CUTS:
+            asked = Settings().model_copy(update={"cut": cut})
+            found = report(labelled.gold, decide(labelled, asked, models))
+            both = [(shown(one.bcubed), f"{one.pairwise.f1:.3f}") for one in (found.online, found.nightly)]
+            rows.append([labelled.name, f"{cut:.2f}", *(cell for cells in both for cell in cells)])
+        say(f"{labelled.name}: {len(CUTS)} cuts tried")
     return rows
 
 
@@ -109,6 +135,7 @@ def main() -> None:
             AGAIN_HEAD, rows_of_agreement(read_labels(FOLDER / f"{AGAIN}.tsv"), training[1].gold)
         ),
         "later": markdown(HEAD, rows_of_further(further, training, models)),
+        "cuts": markdown(CUTS_HEAD, rows_of_cuts(further, models)),
         "more labels": markdown(
             LEARN_HEAD, rows_of_learning(further, training, models, workers=asked.workers)
         ),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,18 @@ from service.settings import Settings
 
 FILES = (*FURTHER, AGAIN)
 MEASURED = {
-    "june_2025": {"online.bcubed": 0.0, "online.pairwise": 0.0, "nightly.bcubed": 0.0, "nightly.pairwise": 0.0},
+    "june_2025": {
+        "online.bcubed": 0.901,
+        "online.pairwise": 0.377,
+        "nightly.bcubed": 0.903,
+        "nightly.pairwise": 0.361,
+    },
+    "september_2019": {
+        "online.bcubed": 0.877,
+        "online.pairwise": 0.425,
+        "nightly.bcubed": 0.872,
+        "nightly.pairwise": 0.356,
+    },
 }
 LEEWAY = 0.01
 """What a floor lies below the figure that was measured (2026-11, bundled models)."""
@@ -79,8 +89,10 @@ def test_agreement_is_whole_with_the_same_labels_and_falls_with_others() -> None
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not CORPUS.exists(), reason="the unlabelled corpus lies beside the project, and is not here")
-@pytest.mark.parametrize("name", MEASURED)
+@pytest.mark.skipif(
+    not CORPUS.exists(), reason="the unlabelled corpus lies beside the project, and is not here"
+)
+@pytest.mark.parametrize("name", FURTHER)
 def test_models_hold_on_another_year(name: str) -> None:
     settings = Settings()
     models = load_models(settings.model, settings.pair_model)
