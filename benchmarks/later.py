@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.ablation import event_pairs_of, precision_of
-from benchmarks.labels import FOLDER, event_of, joined, read_corpus, read_labels, story_of
+from benchmarks.labels import FOLDER, LabelsError, event_of, joined, read_corpus, read_labels, story_of
 from benchmarks.quality import GOLD, HEAD, choose_thresholds, rows_of_baselines, rows_of_models, shown
 from benchmarks.road import decide, load, prepared, say
 from benchmarks.table import markdown, publish
@@ -113,6 +113,14 @@ def rows_of_agreement(again: Sequence[Label], gold: Sequence[GoldArticle]) -> li
     ]
 
 
+def _further(corpus: Path, settings: Settings, models: Models) -> list[Labelled]:
+    articles = list(read_corpus(corpus))
+    return [
+        prepared(name, joined(read_labels(FOLDER / f"{name}.tsv"), articles), settings, models)
+        for name in FURTHER
+    ]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -125,11 +133,10 @@ def main() -> None:
     settings = Settings()
     models = load_models(settings.model, settings.pair_model)
     training = [load(asked.gold / f"{name}.ndjson.gz", settings, models) for name in ("train_a", "train_b")]
-    corpus = list(read_corpus(asked.corpus))
-    further = [
-        prepared(name, joined(read_labels(FOLDER / f"{name}.tsv"), corpus), settings, models)
-        for name in FURTHER
-    ]
+    try:
+        further = _further(asked.corpus, settings, models)
+    except LabelsError as error:
+        raise SystemExit(str(error)) from None
     tables = {
         "second reading": markdown(
             AGAIN_HEAD, rows_of_agreement(read_labels(FOLDER / f"{AGAIN}.tsv"), training[1].gold)
@@ -141,7 +148,10 @@ def main() -> None:
         ),
     }
     for name, text in tables.items():
-        publish(name, text) if asked.publish else print(text)
+        if asked.publish:
+            publish(name, text)
+        else:
+            print(f"{name}\n\n{text}\n")
 
 
 if __name__ == "__main__":
