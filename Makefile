@@ -18,7 +18,8 @@ PIP = PIP_DISABLE_PIP_VERSION_CHECK=1 $(RUN) -m pip install $(PIP_EXTRA_ARGS) -c
 # The model lies in the package: nothing here may wait for a network.
 OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 # In the order of names: by size, files of few but long tests would come last and leave one process waiting.
-PYTEST = $(OFFLINE) $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
+# Some two hundred processes are started: each would compile every source anew where writing it down is forbidden.
+PYTEST = $(OFFLINE) PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install serve demo test test-slow check clean
 .PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-later benchmark-linkage benchmark-memory benchmark-nights benchmark-openings benchmark-scale benchmark-soak
@@ -30,11 +31,12 @@ install: $(STAMP) ## Make .venv with the locked dependencies; nothing to do whil
 
 # A folder whose interpreter is gone or does not start is made anew.  torch comes first: it is by far the largest, and
 # the rest then finds it in place.  setuptools builds the package here, so that the lock holds for the build as well.
-# What is compiled is compiled now, not when the first article comes.
+# What is compiled is compiled now, not when the first article comes; the sources as well, for some forbid it later.
 $(STAMP): pyproject.toml constraints.txt
 	@$(RUN) -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear $(VENV)
 	$(PIP) torch==2.13.0 setuptools
 	$(PIP) --no-build-isolation -e ".[dev]"
+	$(RUN) -m compileall -q service embeddings
 	$(OFFLINE) $(RUN) -m embeddings.warm
 	@touch $(STAMP)
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
@@ -81,6 +80,8 @@ def _parts(rows: Numbers, columns: Numbers, old_count: int, new_count: int) -> l
 
 def _assign(rows: Numbers, columns: Numbers, overlap: Numbers) -> tuple[Numbers, Numbers]:
     """Match the groups of one connected part; which old ones keep their ID, and in which new group."""
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  a sixth of every start, and only nights match
+
     if len(rows) == 1:
         return rows, columns
     olds, at_row = np.unique(rows, return_inverse=True)

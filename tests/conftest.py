@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import places
 import pytest
+import scipy.optimize  # noqa: F401  the service loads it when a night first matches; no deadline of Hypothesis shall count that
 import structlog
 
 os.environ.pop("BENANG_STORE", None)  # whoever has a store of their own there keeps it as it is
