@@ -22,7 +22,7 @@ OFFLINE = HF_HUB_OFFLINE=1 TRANSFORMERS_OFFLINE=1
 PYTEST = $(OFFLINE) PYTHONDONTWRITEBYTECODE= $(RUN) -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: help install serve demo test test-slow check clean
-.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-ingest benchmark-later benchmark-linkage benchmark-memory benchmark-nights benchmark-openings benchmark-scale benchmark-soak
+.PHONY: benchmark-quality benchmark-gate benchmark-pairs benchmark-copies benchmark-further benchmark-ingest benchmark-linkage benchmark-memory benchmark-nights benchmark-openings benchmark-scale benchmark-soak
 
 help: ## List the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
@@ -76,8 +76,8 @@ benchmark-ingest: $(STAMP) ## Measure speed and durability: make benchmark-inges
 benchmark-openings: $(STAMP) ## What reading openings brings to a night, and what it costs, about ten minutes
 	$(OFFLINE) $(RUN) -m benchmarks.openings $(GOLD_FOLDER) $(ARGS)
 
-benchmark-later: $(STAMP) ## Score news of another year, and see what more labels bring, some minutes
-	$(OFFLINE) $(RUN) -m benchmarks.later $(ARGS)
+benchmark-further: $(STAMP) ## Score news of another year, and see what more labels bring, some minutes
+	$(OFFLINE) $(RUN) -m benchmarks.further $(GOLD_FOLDER) $(CORPUS) $(ARGS)
 
 benchmark-linkage: $(STAMP) ## Fit how a night joins groups, on one labelled file for the other, some minutes
 	$(OFFLINE) $(RUN) -m benchmarks.linkage $(GOLD_FOLDER) $(ARGS)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.quality import GOLD, HEAD, NOTHING, SMALL, row
 from benchmarks.road import decide, load, say
-from benchmarks.table import markdown, publish
+from benchmarks.table import markdown, show
 from embeddings.transformer import Transformer, opening_of
 from service.evaluate import report
 from service.learned import load_models
@@ -93,11 +93,7 @@ def main() -> None:
         "openings": markdown(HEAD[:-1], [one[:-1] for one in rows]),
         "openings cost": markdown(("what", "measured"), cost),
     }
-    for name, text in tables.items():
-        if given.publish:
-            publish(name, text)
-        else:
-            print(text)
+    show(tables, published=given.publish)
 
 
 if __name__ == "__main__":

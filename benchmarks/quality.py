@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import ablation, baselines, gate
 from benchmarks.road import Labelled, decide, load, say
-from benchmarks.table import markdown, publish
+from benchmarks.table import markdown, show
 from service import metrics
 from service.evaluate import Grouping, evaluate, report, score
 from service.gold import read_gold
@@ -214,11 +214,7 @@ def main() -> None:
         return
     if options.update or options.allow_regression:
         parser.error("--update and --allow-regression go with --gate")
-    for name, text in measure(options.gold, SMALL, workers=options.workers).items():
-        if options.publish:
-            publish(name, text)
-        else:
-            print(f"{name}\n\n{text}\n")
+    show(measure(options.gold, SMALL, workers=options.workers), published=options.publish)
 
 
 if __name__ == "__main__":

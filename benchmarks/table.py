@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 README = Path(__file__).parent / "README.md"
 
@@ -31,3 +31,12 @@ def publish(name: str, text: str) -> None:
     if not found:
         raise ValueError(f"{README.name} has no place for {name}")
     README.write_text(f"{before}{start}\n{text}\n{end}{after}", encoding="utf-8")
+
+
+def show(tables: Mapping[str, str], *, published: bool) -> None:
+    """Print tables by the name of their place, and write them into the README where they are `published`."""
+    for name, text in tables.items():
+        if published:
+            publish(name, text)
+        else:
+            print(f"{name}\n\n{text}\n")

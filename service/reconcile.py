@@ -80,10 +80,10 @@ def _parts(rows: Numbers, columns: Numbers, old_count: int, new_count: int) -> l
 
 def _assign(rows: Numbers, columns: Numbers, overlap: Numbers) -> tuple[Numbers, Numbers]:
     """Match the groups of one connected part; which old ones keep their ID, and in which new group."""
-    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  a sixth of every start, and only nights match
-
     if len(rows) == 1:
         return rows, columns
+    from scipy.optimize import linear_sum_assignment  # noqa: PLC0415  a sixth of every start, and only nights match
+
     olds, at_row = np.unique(rows, return_inverse=True)
     news, at_column = np.unique(columns, return_inverse=True)
     worth = np.zeros((len(olds), len(news)))

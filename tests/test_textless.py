@@ -6,9 +6,18 @@ from collections import Counter
 
 import pytest
 
-from benchmarks.labels import FOLDER, Label, LabelsError, event_of, joined, name_of, read_corpus, read_labels
-from benchmarks.later import AGAIN, CORPUS, FURTHER, rows_of_agreement
+from benchmarks.further import AGAIN, CORPUS, FURTHER, rows_of_agreement
 from benchmarks.road import decide, prepared
+from benchmarks.textless import (
+    FOLDER,
+    Label,
+    LabelsError,
+    event_of,
+    joined,
+    name_of,
+    read_corpus,
+    read_labels,
+)
 from service.evaluate import report
 from service.learned import load_models
 from service.settings import Settings

@@ -1,9 +1,9 @@
-"""News of another year, and what more labels bring: `python -m benchmarks.later`, about five minutes on two cores.
+"""Further labels, of another year: `python -m benchmarks.further GOLD_FOLDER CORPUS.ndjson.gz`, some minutes on two cores.
 
 Scores the bundled models, which have learnt from the middle of September 2019, on June 2025 and on the first days of that
-September, by several cuts: labels of `benchmarks/labelled`, texts of the corpus. Then fits the event model on each training file with and
-without these further labels and scores its pairs on the other one. Last, compares a second reading of 500 articles of
-train_b with their labels. `--publish` writes the tables into `benchmarks/README.md`.
+September, also by several cuts: labels of `benchmarks/labelled`, texts of the corpus. Then fits the event model on each
+training file with and without these further labels and scores its pairs on the other one. Last, compares a second reading
+of 500 articles of train_b with their labels. `--publish` writes the tables into `benchmarks/README.md`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.ablation import event_pairs_of, precision_of
-from benchmarks.labels import FOLDER, LabelsError, event_of, joined, read_corpus, read_labels, story_of
+from benchmarks.ablation import event_pairs_of, folds_of, precision_of
 from benchmarks.quality import GOLD, HEAD, choose_thresholds, rows_of_baselines, rows_of_models, shown
 from benchmarks.road import decide, load, prepared, say
-from benchmarks.table import markdown, publish
+from benchmarks.table import markdown, show
+from benchmarks.textless import FOLDER, LabelsError, event_of, joined, read_corpus, read_labels, story_of
 from embeddings.similarity import FEATURES
 from embeddings.training.pairs import fit
 from service import metrics
@@ -29,8 +29,8 @@ from service.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.labels import Label
     from benchmarks.road import Labelled
+    from benchmarks.textless import Label
     from service.gold import GoldArticle
     from service.learned import Models
 
@@ -81,20 +81,23 @@ def rows_of_cuts(further: Sequence[Labelled], models: Models) -> list[list[str]]
 
 
 def rows_of_learning(
-    further: Sequence[Labelled], training: Sequence[Labelled], models: Models, *, workers: int
+    further: Sequence[Labelled], training: tuple[Labelled, Labelled], models: Models, *, workers: int
 ) -> list[list[str]]:
     """Return what the event model reaches on each training file, fitted on the other without and with further labels."""
     more = [event_pairs_of(labelled, models) for labelled in further]
-    one, other = (event_pairs_of(labelled, models) for labelled in training)
-    folds = ((training[0], one, training[1], other), (training[1], other, training[0], one))
+    folds = folds_of(*training, models)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         fitted = [
-            [pool.submit(fit, "event", FEATURES, parts) for parts in ([learnt], [learnt, *more])]
-            for _, learnt, _, _ in folds
+            [pool.submit(fit, "event", FEATURES, parts) for parts in ([fold.learn], [fold.learn, *more])]
+            for fold in folds
         ]
         return [
-            [learn.name, score.name, *(f"{precision_of(model.result(), scored):.3f}" for model in both)]
-            for (learn, _, score, scored), both in zip(folds, fitted, strict=True)
+            [
+                learnt.name,
+                fold.scored.name,
+                *(f"{precision_of(model.result(), fold.scored_pairs):.3f}" for model in both),
+            ]
+            for learnt, fold, both in zip(reversed(training), folds, fitted, strict=True)
         ]
 
 
@@ -125,33 +128,32 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("corpus", type=Path, nargs="?", default=CORPUS, metavar="CORPUS.ndjson.gz")
     parser.add_argument("gold", type=Path, nargs="?", default=GOLD, metavar="GOLD_FOLDER")
+    parser.add_argument("corpus", type=Path, nargs="?", default=CORPUS, metavar="CORPUS.ndjson.gz")
     parser.add_argument("--workers", type=int, default=2, help="processes that fit models")
     parser.add_argument("--publish", action="store_true", help="write the tables into the README")
     asked = parser.parse_args()
     settings = Settings()
     models = load_models(settings.model, settings.pair_model)
-    training = [load(asked.gold / f"{name}.ndjson.gz", settings, models) for name in ("train_a", "train_b")]
+    train_a, train_b = (
+        load(asked.gold / f"{name}.ndjson.gz", settings, models) for name in ("train_a", "train_b")
+    )
+    training = (train_a, train_b)
     try:
         further = _further(asked.corpus, settings, models)
     except LabelsError as error:
         raise SystemExit(str(error)) from None
     tables = {
         "second reading": markdown(
-            AGAIN_HEAD, rows_of_agreement(read_labels(FOLDER / f"{AGAIN}.tsv"), training[1].gold)
+            AGAIN_HEAD, rows_of_agreement(read_labels(FOLDER / f"{AGAIN}.tsv"), train_b.gold)
         ),
-        "later": markdown(HEAD, rows_of_further(further, training, models)),
+        "further": markdown(HEAD, rows_of_further(further, training, models)),
         "cuts": markdown(CUTS_HEAD, rows_of_cuts(further, models)),
         "more labels": markdown(
             LEARN_HEAD, rows_of_learning(further, training, models, workers=asked.workers)
         ),
     }
-    for name, text in tables.items():
-        if asked.publish:
-            publish(name, text)
-        else:
-            print(f"{name}\n\n{text}\n")
+    show(tables, published=asked.publish)
 
 
 if __name__ == "__main__":
