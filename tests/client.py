@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
+from editors import Newsroom
 from sqlalchemy import select
 from test_desk import opened
-from test_editing import Newsroom
 from wire import Groups, cut, groups
 
 from service.store.tables import articles, edits, unsettled

@@ -8,6 +8,8 @@ import pytest
 import scipy.optimize  # noqa: F401  the service loads it when a night first matches; no deadline of Hypothesis shall count that
 import structlog
 
+pytest_plugins = ["editors"]
+
 os.environ.pop("BENANG_STORE", None)  # whoever has a store of their own there keeps it as it is
 
 

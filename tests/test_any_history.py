@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import places
 import pytest
 from client import Held, Known, Word, said_undisturbed, say, state
+from editors import Newsroom
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -27,7 +28,6 @@ from sqlalchemy import event, select
 from test_backup import backed_up, put_back
 from test_changes import follow, truth
 from test_desk import PATIENCE_S, opened
-from test_editing import Newsroom
 from test_store import expected_counts, stored_counts
 from wire import dump, faults, groups, look_alikes
 
