@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
@@ -65,6 +66,16 @@ def collector() -> Iterator[Collector]:
         thread.join()
 
 
+@contextmanager
+def running(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a process that does not outlive the block, however that ends."""
+    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def values(one: Any) -> dict[str, Any]:
     found = {}
     for attribute in one.attributes:
@@ -82,7 +93,7 @@ def test_a_collector_receives_requests_batches_stages_and_nights(
     address = f"http://127.0.0.1:{collector.server_address[1]}/v1/traces"
     environment = os.environ | {"BENANG_TRACES": address}
     command = [sys.executable, "-m", "service.cli", "serve", "--data", str(tmp_path), "--port", "0"]
-    with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as process:
+    with running(command, environment) as process:
         file = tmp_path / "service.json"
         deadline = time.monotonic() + PATIENCE_S
         while not (file.exists() and file.read_text(encoding="utf-8").endswith("\n")):
