@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 
 ADDRESS_FILE = "service.json"
 MAX_CONNECTIONS = 512
-BACKLOG = 2048
-"""Connections that wait until they are accepted."""
 DRAIN_S = 30
 
 
@@ -64,7 +62,7 @@ def run_server(settings: Settings) -> None:
     with sending(settings.traces, version_of_benang()), _listen(settings.host, settings.port) as listener:
         if settings.read_only:
             with ReadingDesk.open(settings, metrics) as reading:
-                listener.listen(BACKLOG)
+                listener.listen()
                 print(_greeting(listener, "reads only"), flush=True)  # noqa: T201
                 _server(create_app(settings, reading), reading.bell.close).run(sockets=[listener])
         elif isinstance(settings.place, Path):
@@ -97,7 +95,6 @@ def _server(app: ASGIApp, end_streams: Callable[[], None]) -> Server:
         log_config=None,
         access_log=False,
         server_header=False,
-        backlog=BACKLOG,
         limit_concurrency=MAX_CONNECTIONS,
         timeout_graceful_shutdown=DRAIN_S,
     )
@@ -110,7 +107,7 @@ def _open_for_all(settings: Settings, desk: Desk, listener: socket.socket, secre
 
     From before the first word: whoever reads the address and connects at once waits, and is not refused.
     """
-    listener.listen(BACKLOG)
+    listener.listen()
     with _nights(settings, desk), _announced(settings.data, _url_of(listener), secret):
         print(_greeting(listener, f"API: {_url_of(listener)}/docs"), flush=True)  # noqa: T201
         yield

@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from service.store.apply import Applied
     from service.store.edits import Level
 
-
 PATIENCE_S = 60
 ALONE = Reason("regrouped", 0.5, 0.36, None, None, {}, "test")
 BURNT = "Kebakaran Pasar Rengasdengkul Hanguskan Puluhan Kios"
@@ -249,10 +248,7 @@ def four_events(room: Newsroom) -> Newsroom:
 @pytest.fixture
 def one_story(four_events: Newsroom) -> Newsroom:
     """Four clusters in one story, and no word that says so: they were merged, and the words taken back."""
-    into = four_events.cluster("a")
-    words = [four_events.merge("cluster", into, four_events.cluster(name))["id"] for name in "ftw"]
-    for one in reversed(words):
-        four_events.undo(one)
+    in_one_story(four_events, "a", "f", "t", "w")
     assert len(four_events.parts()) == 4
     assert len(four_events.parts("story")) == 1
     return four_events

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from service.plan import Proposal
     from service.store.edits import Level
 
-
 pytestmark = pytest.mark.usefixtures("database")
 
 

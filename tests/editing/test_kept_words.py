@@ -13,7 +13,6 @@ from service.store import edits
 if TYPE_CHECKING:
     from service.store.edits import Level
 
-
 pytestmark = pytest.mark.usefixtures("database")
 
 

@@ -12,7 +12,6 @@ from service.errors import Gone, NotFound, Refused
 if TYPE_CHECKING:
     from service.store.edits import Level
 
-
 pytestmark = pytest.mark.usefixtures("database")
 
 
